@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/clock.h"
+
+#include <assert.h>
+#include <time.h>
+
+static uint64_t read_ms(clockid_t id)
+{
+	struct timespec now;
+	int result = clock_gettime(id, &now);
+
+	assert(result == 0);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t clock_mono_ms(void)
+{
+	return read_ms(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_coarse_ms(void)
+{
+	return read_ms(CLOCK_MONOTONIC_COARSE);
+}
+
+uint64_t clock_wall_ms(void)
+{
+	return read_ms(CLOCK_REALTIME);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * clock: milliseconds of CLOCK_MONOTONIC, the one clock that deadlines use; a step of the wall
+ * clock moves nothing. The model takes time as an argument and never calls this.
+ */
+#ifndef ROSTERD_BASE_CLOCK_H
+#define ROSTERD_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Monotonic milliseconds. */
+uint64_t clock_mono_ms(void);
+
+/* Monotonic milliseconds, up to one kernel tick (4 ms) old, without a system call. */
+uint64_t clock_coarse_ms(void);
+
+/* Milliseconds since 1970-01-01 UTC; for revisions and for people. */
+uint64_t clock_wall_ms(void);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	LINE_SIZE = 2048,
+	LINE_END = 4, /* kept free for "...\n" */
+	FMT_BUFFERS = 8,
+	FMT_SIZE = 512,
+};
+
+struct line {
+	size_t len;
+	bool full; /* something did not fit: nothing more is put */
+	char text[LINE_SIZE];
+};
+
+static const char *const level_names[] = {
+	[LOG_DEBUG] = "debug",
+	[LOG_INFO] = "info",
+	[LOG_WARNING] = "warning",
+	[LOG_ERROR] = "error",
+};
+
+static atomic_int min_level = LOG_INFO;
+
+void log_set_level(enum log_level level)
+{
+	atomic_store_explicit(&min_level, (int)level, memory_order_relaxed);
+}
+
+static void line_put(struct line *line, const char *text, size_t len)
+{
+	if (line->full || len > LINE_SIZE - LINE_END - line->len) {
+		line->full = true;
+		return;
+	}
+	memcpy(line->text + line->len, text, len);
+	line->len += len;
+}
+
+static bool is_bare(const char *value)
+{
+	if (!*value)
+		return false;
+	for (; *value; value++)
+		if (*value <= ' ' || *value > '~' || *value == '"' || *value == '=' ||
+		    *value == '\\')
+			return false;
+	return true;
+}
+
+/* An escape is put whole or not at all, so a line that is cut still has no half of one. */
+static void line_put_quoted(struct line *line, const char *value)
+{
+	line_put(line, "\"", 1);
+	for (; *value; value++) {
+		char escape[8];
+		unsigned char octet = (unsigned char)*value;
+
+		if (octet == '"' || octet == '\\')
+			snprintf(escape, sizeof(escape), "\\%c", octet);
+		else if (octet == '\n')
+			snprintf(escape, sizeof(escape), "\\n");
+		else if (octet < ' ' || octet > '~')
+			snprintf(escape, sizeof(escape), "\\x%02x", octet);
+		else
+			snprintf(escape, sizeof(escape), "%c", octet);
+		line_put(line, escape, strlen(escape));
+	}
+	line_put(line, "\"", 1);
+}
+
+static void line_put_pair(struct line *line, const char *key, const char *value)
+{
+	if (line->len)
+		line_put(line, " ", 1);
+	line_put(line, key, strlen(key));
+	line_put(line, "=", 1);
+	if (is_bare(value))
+		line_put(line, value, strlen(value));
+	else
+		line_put_quoted(line, value);
+}
+
+void log_event(enum log_level level, const char *event, ...)
+{
+	int saved_errno = errno;
+	struct line line = { .len = 0 };
+	const char *key;
+	va_list pairs;
+
+	if ((int)level < atomic_load_explicit(&min_level, memory_order_relaxed))
+		return;
+	line_put_pair(&line, "level", level_names[level]);
+	line_put_pair(&line, "event", event);
+	va_start(pairs, event);
+	while ((key = va_arg(pairs, const char *))) {
+		const char *value = va_arg(pairs, const char *);
+
+		line_put_pair(&line, key, value ? value : "");
+	}
+	va_end(pairs);
+
+	/* LINE_END keeps the room for both. */
+	if (line.full) {
+		memcpy(line.text + line.len, "...", 3);
+		line.len += 3;
+	}
+	line.text[line.len++] = '\n';
+	while (write(STDERR_FILENO, line.text, line.len) < 0 && errno == EINTR)
+		;
+	errno = saved_errno;
+}
+
+const char *log_fmt(const char *format, ...)
+{
+	static _Thread_local char buffers[FMT_BUFFERS][FMT_SIZE];
+	static _Thread_local unsigned next;
+	int saved_errno = errno;
+	char *buffer = buffers[next++ % FMT_BUFFERS];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(buffer, FMT_SIZE, format, args);
+	va_end(args);
+	errno = saved_errno;
+	return buffer;
+}

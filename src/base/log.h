@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * log: one structured line per event on standard error, in logfmt:
+ *
+ *     level=info event=listening door=dns addr=127.0.0.1@8600
+ *
+ * Any thread may log; a line is one write(2). Values are quoted and escaped where they need it, so
+ * that text from a peer can neither break a line nor fake one. The query path never logs: it counts
+ * (base/counters.h).
+ */
+#ifndef ROSTERD_BASE_LOG_H
+#define ROSTERD_BASE_LOG_H
+
+enum log_level {
+	LOG_DEBUG,
+	LOG_INFO,
+	LOG_WARNING,
+	LOG_ERROR,
+};
+
+/* Lines below `level` are left out. Default: LOG_INFO. */
+void log_set_level(enum log_level level);
+
+/*
+ * Writes one line. `event` names what happened (lower case, dashes). Then pairs follow: a key and
+ * its value, both strings, ended by NULL:
+ *
+ *     log_event(LOG_INFO, "listening", "door", "dns", "addr", "127.0.0.1@8600", NULL);
+ *
+ * log_fmt() makes a string of anything else. A line holds at most 2,048 octets;
+ * a longer one ends in "...".
+ */
+void log_event(enum log_level level, const char *event, ...) __attribute__((sentinel));
+
+/*
+ * printf into one of 8 buffers of 512 octets that belong to the calling thread; for the arguments
+ * of log_event() alone.
+ */
+const char *log_fmt(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * random: a fast generator for draws and jitter (xoshiro256++, Blackman and Vigna, 2019). One
+ * struct per thread. Not for secrets; random_octets() is.
+ */
+#ifndef ROSTERD_BASE_RANDOM_H
+#define ROSTERD_BASE_RANDOM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct random {
+	uint64_t s[4];
+};
+
+/* Fills `len` octets from the kernel's random source. Any thread. */
+void random_octets(void *data, size_t len);
+
+/* Seeds from the kernel's random source. */
+void random_init(struct random *random);
+
+/* Seeds from a number, for tests that must repeat. */
+void random_init_seed(struct random *random, uint64_t seed);
+
+/* 64 uniform bits. */
+uint64_t random_bits(struct random *random);
+
+/* Uniform in [0, bound); bound > 0. The bias is below bound / 2^32. */
+static inline uint32_t random_below(struct random *random, uint32_t bound)
+{
+	return (uint32_t)(((random_bits(random) >> 32) * bound) >> 32);
+}
+
+#endif

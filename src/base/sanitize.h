@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sanitize: tells ThreadSanitizer of the one order between threads that it cannot see, RCU grace
+ * periods (liburcu uses assembler that it does not follow). Nothing in other builds.
+ */
+#ifndef ROSTERD_BASE_SANITIZE_H
+#define ROSTERD_BASE_SANITIZE_H
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SANITIZE_THREAD 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define SANITIZE_THREAD 1
+#endif
+
+#ifdef SANITIZE_THREAD
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+#define sanitize_acquire(addr) __tsan_acquire(addr)
+#define sanitize_release(addr) __tsan_release(addr)
+#else
+#define sanitize_acquire(addr) ((void)(addr))
+#define sanitize_release(addr) ((void)(addr))
+#endif
+
+#endif
