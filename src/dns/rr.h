@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rr: the numbers of the protocol (IANA "Domain Name System (DNS) Parameters").
+ */
+#ifndef ROSTERD_DNS_RR_H
+#define ROSTERD_DNS_RR_H
+
+enum rr_type {
+	RR_A = 1,
+	RR_NS = 2,
+	RR_CNAME = 5,
+	RR_SOA = 6,
+	RR_TXT = 16,
+	RR_AAAA = 28,
+	RR_SRV = 33,
+	RR_DNAME = 39,
+	RR_OPT = 41,
+	RR_DS = 43,
+	RR_IXFR = 251,
+	RR_AXFR = 252,
+	RR_ANY = 255,
+};
+
+enum rr_class {
+	CLASS_IN = 1,
+	CLASS_CH = 3,
+};
+
+enum opcode {
+	OPCODE_QUERY = 0,
+	OPCODE_NOTIFY = 4,
+	OPCODE_UPDATE = 5,
+};
+
+enum rcode {
+	RCODE_NOERROR = 0,
+	RCODE_FORMERR = 1,
+	RCODE_SERVFAIL = 2,
+	RCODE_NXDOMAIN = 3,
+	RCODE_NOTIMP = 4,
+	RCODE_REFUSED = 5,
+	RCODE_BADVERS = 16, /* RFC 6891: upper bits in the OPT record */
+};
+
+#endif
