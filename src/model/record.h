@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * record: the nouns. What is registered, what we know about it, and what can change.
+ *
+ *   registration   what a service said of one instance; never changes once it is applied
+ *   instance       a registration and what became of it: status, lease, checks
+ *   check          one health check of an instance
+ *   service        the instances of one name, and the groups of them that have DNS names
+ *   change         everything that can happen; the registry takes nothing else
+ *
+ * All of it belongs to the control thread. Instances, checks and services are made and freed by the
+ * registry alone and are read-only for everybody else; a registration belongs to whoever made it
+ * until the registry takes it.
+ */
+#ifndef ROSTERD_MODEL_RECORD_H
+#define ROSTERD_MODEL_RECORD_H
+
+#include "base/limits.h"
+#include "model/deadline.h"
+#include "model/health.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* An IPv4 address, an IPv6 address, or both. Octets in network order. */
+struct address {
+	bool has_v4, has_v6;
+	uint8_t v4[4];
+	uint8_t v6[16];
+};
+
+enum protocol {
+	PROTOCOL_TCP,
+	PROTOCOL_UDP,
+};
+
+enum check_kind {
+	CHECK_HTTP,
+	CHECK_TCP,
+};
+
+struct check_spec {
+	enum check_kind kind;
+	uint16_t port;
+	char *path; /* CHECK_HTTP: the request target, starts with '/'; else NULL */
+	uint32_t interval_ms, timeout_ms;
+	uint16_t rise, fall;
+	enum status initial;
+};
+
+struct named_port {
+	char *name; /* label, lower case */
+	uint16_t port;
+};
+
+struct meta {
+	char *key, *value;
+};
+
+/* Every string is NUL-terminated, heap-allocated and owned by the registration. */
+struct registration {
+	char *service; /* label, lower case */
+	char *id;      /* as given, or the default; 1..LIMIT_ID octets */
+	char *label;   /* record_id_label(id) */
+	struct address address;
+	uint16_t port;
+	enum protocol protocol;
+	uint16_t priority, weight;
+	uint32_t ttl_s;    /* wish for the service's DNS TTL; 0: none */
+	uint32_t lease_ms; /* 0: no lease */
+	size_t n_ports, n_tags, n_meta, n_checks;
+	struct named_port *ports;
+	char **tags;
+	struct meta *meta; /* short forms (version, region, ...) included */
+	struct check_spec *checks;
+};
+
+/* One check of one instance. */
+struct check {
+	uint64_t check_id; /* never used twice while the process lives */
+	struct instance *instance;
+	const struct check_spec *spec; /* in the instance's registration */
+	struct health health;
+	uint32_t latency_ms;
+	uint64_t last_start_ms; /* when the newest result's run began; 0: no result yet */
+	char *output;           /* what the newest result said, or NULL */
+};
+
+/* Where an instance stands between a change and the next compile. */
+enum instance_dirt {
+	INSTANCE_CLEAN,
+	INSTANCE_RENEWED, /* only its lease's end moved */
+	INSTANCE_CHANGED, /* its own DNS name must be compiled */
+	INSTANCE_GONE,    /* deregistered; freed by registry_clean() */
+};
+
+struct instance {
+	struct service *service;
+	struct registration *registration;
+	enum status reported; /* by heartbeats; passing until one says otherwise */
+	enum status status;   /* the worst of `reported` and the checks */
+	char *output; /* what the newest heartbeat said, or NULL */
+	uint64_t created, modified; /* revisions */
+	uint64_t lease_end_ms;      /* 0: no lease */
+	struct check *checks;       /* registration->n_checks of them */
+
+	/* registry.c and compile.c alone */
+	size_t position; /* in service->instances */
+	struct deadline deadline;
+	enum instance_dirt dirt;
+	struct instance *dirty_next;
+};
+
+/* Which of its instances a group of a service holds. */
+enum group_kind {
+	GROUP_ALL,      /* <service> */
+	GROUP_PROTOCOL, /* _<service>._<proto> */
+	GROUP_TAG,      /* <tag>.<service> and _<service>._<tag> */
+	GROUP_PORT,     /* _<port-name>._<proto>.<service> */
+};
+
+/* Instances of a service that share DNS names of their own. Freed when the last one leaves. */
+struct group {
+	enum group_kind kind;
+	enum protocol protocol; /* GROUP_PROTOCOL, GROUP_PORT */
+	char *label;            /* GROUP_TAG: tag, GROUP_PORT: port name, lower case; else NULL */
+	size_t n_members;
+	bool dirty;
+	struct service *service;
+	size_t position; /* in service->groups */
+	struct group *dirty_next;
+};
+
+struct service {
+	char *name;
+	uint32_t ttl_s;        /* 0: the server's default */
+	uint32_t answer_limit; /* 0: all members */
+	size_t n_instances, cap_instances;
+	struct instance **instances;
+	size_t n_groups, cap_groups;
+	struct group **groups;
+	uint64_t revision; /* of its newest change */
+
+	/* registry.c and compile.c alone */
+	bool dirty;
+	bool refresh; /* stable_until_ms must be worked out anew */
+	struct service *dirty_next;
+	struct group *dirty_groups;
+	struct instance *dirty_instances;
+	uint64_t stable_until_ms; /* no instance enters or leaves answers by itself before */
+	struct deadline deadline; /* when to look at stable_until_ms again */
+};
+
+enum change_kind {
+	CHANGE_REGISTER,
+	CHANGE_HEARTBEAT,
+	CHANGE_DEREGISTER,
+	CHANGE_CHECK_RESULT,
+};
+
+struct change {
+	enum change_kind kind;
+	union {
+		/* CHANGE_REGISTER: taken over by the registry if it applies, else left */
+		struct registration *registration;
+
+		struct {
+			const char *service;
+			const char *id;                /* NULL: the only one, or the caller's */
+			const struct address *caller;  /* NULL: unknown */
+			const enum status *status;     /* NULL: not said */
+			const char *output;            /* NULL: not said */
+		} heartbeat;
+
+		struct {
+			const char *service, *id;
+		} deregister;
+
+		struct {
+			uint64_t check_id;
+			bool passed;
+			uint64_t start_ms;   /* when the run began */
+			uint32_t latency_ms; /* how long it took */
+			const char *output;  /* printable, for people */
+		} check_result;
+	};
+};
+
+/* ---- Parsing what people write ---- */
+
+/*
+ * Copies an LDH label (RFC 1123 2.1: letters, digits, inner hyphens, 1..63) in lower case.
+ * false: it is none.
+ */
+bool record_label_parse(const char *text, char label[LIMIT_LABEL + 1]);
+
+/*
+ * Adds an address in text form (inet_pton) to `address`. false with a reason: no address, the
+ * unspecified address, multicast, broadcast, or IPv4 inside IPv6; or one of that family is there.
+ */
+bool record_address_parse(const char *text, struct address *address, const char **reason);
+
+/* "10.0.0.1", "2001:db8::1"; the text of one family, `address` must have it. */
+void record_address_print(const struct address *address, bool v6, char text[46]);
+
+/* "10s", "1m30s", "250ms", "2h", "1.5s" are durations; in milliseconds. false: none, or too large. */
+bool record_duration_parse(const char *text, uint64_t *ms);
+
+/* The id of an instance that has none: the address and port as one label: 10-0-0-1-8080. */
+void record_default_id(const struct address *address, uint16_t port, char id[LIMIT_LABEL + 1]);
+
+/*
+ * The DNS label of an id: the id itself where it is a lower-case LDH label, else a cleaned form and
+ * 10 hex digits of a hash of the id, so that two ids of a service do not share a label. (Should
+ * they all the same, the registry refuses the second.)
+ */
+void record_id_label(const char *id, char label[LIMIT_LABEL + 1]);
+
+/* ---- Memory ---- */
+
+/* All zero; NULL when out of memory. */
+struct registration *record_registration_new(void);
+void record_registration_free(struct registration *registration);
+
+/* Whether two registrations say the same in every field. */
+bool record_registration_equal(const struct registration *a, const struct registration *b);
+bool record_check_equal(const struct check_spec *a, const struct check_spec *b);
+
+/* ---- Names for people ---- */
+
+const char *record_protocol_name(enum protocol protocol);       /* "tcp" */
+const char *record_check_kind_name(enum check_kind kind);       /* "http" */
+
+#endif
