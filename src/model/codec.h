@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * codec: JSON <-> record, by jansson. Strict: an unknown field, a wrong type or a value out of
+ * range is an error that names the field; duplicate keys, trailing octets and more than
+ * LIMIT_JSON_DEPTH levels are refused. Control thread only.
+ *
+ * The fields stand in tables in codec.c. Integers are JSON integers (3.0 is none, true is none);
+ * durations are "10s", "1m30s", "250ms" or a number of seconds.
+ */
+#ifndef ROSTERD_MODEL_CODEC_H
+#define ROSTERD_MODEL_CODEC_H
+
+#include "model/registry.h"
+
+struct json_t;
+
+struct codec_error {
+	char field[128];   /* "port", "checks[1].interval"; empty: the body as a whole */
+	char message[200]; /* for people: what is allowed there */
+	bool no_memory;    /* not the sender's fault */
+};
+
+/* Parses a body. NULL with the reason. The caller calls json_decref(). */
+struct json_t *codec_load(const char *body, size_t body_len, struct codec_error *error);
+
+/* A registration from one JSON object; NULL with the reason. The caller owns it. */
+struct registration *codec_registration(struct json_t *json, struct codec_error *error);
+
+/* One heartbeat. Strings point into `json`. */
+struct codec_heartbeat {
+	char service[LIMIT_LABEL + 1];
+	const char *id; /* NULL: not said */
+	bool has_status;
+	enum status status;
+	const char *output; /* NULL: not said */
+};
+bool codec_heartbeat(struct json_t *json, struct codec_heartbeat *heartbeat,
+		     struct codec_error *error);
+
+/* What to deregister. `id` points into `json`. */
+struct codec_target {
+	char service[LIMIT_LABEL + 1];
+	const char *id;
+};
+bool codec_target(struct json_t *json, struct codec_target *target, struct codec_error *error);
+
+/* What is known, as a new JSON object; NULL when out of memory. Times are seconds. */
+struct json_t *codec_instance_json(const struct instance *instance, uint64_t now_ms);
+struct json_t *codec_service_json(const struct service *service, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "model/codec.h"
+#include "model/policy.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sets a field; false when out of memory, which may be why `object` or `value` is NULL. */
+static bool put(json_t *object, const char *key, json_t *value)
+{
+	return json_object_set_new(object, key, value) == 0;
+}
+
+/* Seconds: an integer where it is whole. */
+static json_t *seconds_json(uint64_t ms)
+{
+	if (ms % 1000 == 0)
+		return json_integer((json_int_t)(ms / 1000));
+	return json_real((double)ms / 1000);
+}
+
+/* What `value` says, or JSON's null without it. */
+static json_t *optional_json(const char *value)
+{
+	return value ? json_string(value) : json_null();
+}
+
+static json_t *check_json(const struct check *check, uint64_t now_ms)
+{
+	const struct check_spec *spec = check->spec;
+	json_t *json = json_object();
+	bool has_run = check->last_start_ms != 0;
+
+	if (put(json, "kind", json_string(record_check_kind_name(spec->kind))) &&
+	    put(json, "port", json_integer(spec->port)) &&
+	    (!spec->path || put(json, "path", json_string(spec->path))) &&
+	    put(json, "interval", seconds_json(spec->interval_ms)) &&
+	    put(json, "timeout", seconds_json(spec->timeout_ms)) &&
+	    put(json, "rise", json_integer(spec->rise)) &&
+	    put(json, "fall", json_integer(spec->fall)) &&
+	    put(json, "status", json_string(health_status_name(check->health.status))) &&
+	    put(json, "output", optional_json(check->output)) &&
+	    put(json, "latency_ms", has_run ? json_integer(check->latency_ms) : json_null()) &&
+	    put(json, "last_run_ago",
+		has_run ? seconds_json(now_ms - check->last_start_ms) : json_null()))
+		return json;
+	json_decref(json);
+	return NULL;
+}
+
+static json_t *checks_json(const struct instance *instance, uint64_t now_ms)
+{
+	json_t *json = json_array();
+
+	for (size_t i = 0; i < instance->registration->n_checks; i++)
+		if (json_array_append_new(json, check_json(instance->checks[i], now_ms))) {
+			json_decref(json);
+			return NULL;
+		}
+	return json;
+}
+
+static json_t *ports_json(const struct registration *registration)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; i < registration->n_ports; i++)
+		if (!put(json, registration->ports[i].name,
+			 json_integer(registration->ports[i].port))) {
+			json_decref(json);
+			return NULL;
+		}
+	return json;
+}
+
+static json_t *tags_json(const struct registration *registration)
+{
+	json_t *json = json_array();
+
+	for (size_t i = 0; i < registration->n_tags; i++)
+		if (json_array_append_new(json, json_string(registration->tags[i]))) {
+			json_decref(json);
+			return NULL;
+		}
+	return json;
+}
+
+static json_t *meta_json(const struct registration *registration)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; i < registration->n_meta; i++)
+		if (!put(json, registration->meta[i].key,
+			 json_string(registration->meta[i].value))) {
+			json_decref(json);
+			return NULL;
+		}
+	return json;
+}
+
+static bool put_addresses(json_t *json, const struct address *address)
+{
+	char text[46];
+
+	if (address->has_v4) {
+		record_address_print(address, false, text);
+		if (!put(json, "ip", json_string(text)) || !put(json, "ipv4", json_string(text)))
+			return false;
+	}
+	if (address->has_v6) {
+		record_address_print(address, true, text);
+		if (!address->has_v4 && !put(json, "ip", json_string(text)))
+			return false;
+		if (!put(json, "ipv6", json_string(text)))
+			return false;
+	}
+	return true;
+}
+
+/* What its registration said. */
+static bool put_registration(json_t *json, const struct registration *registration)
+{
+	return put(json, "service", json_string(registration->service)) &&
+	       put(json, "id", json_string(registration->id)) &&
+	       put(json, "name", json_string(registration->label)) &&
+	       put_addresses(json, &registration->address) &&
+	       put(json, "port", json_integer(registration->port)) &&
+	       put(json, "ports", ports_json(registration)) &&
+	       put(json, "protocol", json_string(record_protocol_name(registration->protocol))) &&
+	       put(json, "priority", json_integer(registration->priority)) &&
+	       put(json, "weight", json_integer(registration->weight)) &&
+	       put(json, "tags", tags_json(registration)) &&
+	       put(json, "meta", meta_json(registration)) &&
+	       put(json, "ttl",
+		   registration->ttl_s ? json_integer(registration->ttl_s) : json_null());
+}
+
+static bool put_lease(json_t *json, const struct instance *instance, uint64_t now_ms)
+{
+	uint64_t end_ms = instance->lease_end_ms;
+
+	if (!instance->registration->lease_ms)
+		return put(json, "lease", json_null()) && put(json, "lease_left", json_null());
+	return put(json, "lease", seconds_json(instance->registration->lease_ms)) &&
+	       put(json, "lease_left", seconds_json(end_ms > now_ms ? end_ms - now_ms : 0));
+}
+
+json_t *codec_instance_json(const struct instance *instance, uint64_t now_ms)
+{
+	json_t *json = json_object();
+	char reason[256];
+
+	policy_explain(instance, reason, sizeof(reason));
+	if (put_registration(json, instance->registration) &&
+	    put(json, "status", json_string(health_status_name(instance->status))) &&
+	    put(json, "healthy", json_boolean(policy_serves(instance))) &&
+	    put(json, "reason", json_string(reason)) &&
+	    put(json, "output", optional_json(instance->output)) &&
+	    put_lease(json, instance, now_ms) &&
+	    put(json, "checks", checks_json(instance, now_ms)) &&
+	    put(json, "revision_created", json_integer((json_int_t)instance->created)) &&
+	    put(json, "revision_modified", json_integer((json_int_t)instance->modified)))
+		return json;
+	json_decref(json);
+	return NULL;
+}
+
+/* ---- Services ---- */
+
+static int compare_ids(const void *a, const void *b)
+{
+	const struct instance *const *left = a, *const *right = b;
+
+	return strcmp((*left)->registration->id, (*right)->registration->id);
+}
+
+/* The instances that are there, by id; NULL when out of memory. */
+static const struct instance **sorted_instances(const struct service *service, size_t *n)
+{
+	const struct instance **sorted = calloc(service->n_instances + 1, sizeof(*sorted));
+
+	*n = 0;
+	if (!sorted)
+		return NULL;
+	for (size_t i = 0; i < service->n_instances; i++)
+		if (service->instances[i]->dirt != INSTANCE_GONE)
+			sorted[(*n)++] = service->instances[i];
+	qsort(sorted, *n, sizeof(*sorted), compare_ids);
+	return sorted;
+}
+
+static json_t *instances_json(const struct service *service, uint64_t now_ms)
+{
+	size_t n;
+	const struct instance **sorted = sorted_instances(service, &n);
+	json_t *json = sorted ? json_array() : NULL;
+
+	for (size_t i = 0; json && i < n; i++)
+		if (json_array_append_new(json, codec_instance_json(sorted[i], now_ms))) {
+			json_decref(json);
+			json = NULL;
+		}
+	free(sorted);
+	return json;
+}
+
+json_t *codec_service_json(const struct service *service, uint64_t now_ms)
+{
+	json_t *json = json_object();
+
+	if (put(json, "service", json_string(service->name)) &&
+	    put(json, "ttl", service->ttl_s ? json_integer(service->ttl_s) : json_null()) &&
+	    put(json, "instances", instances_json(service, now_ms)))
+		return json;
+	json_decref(json);
+	return NULL;
+}
