@@ -10,15 +10,10 @@
 #ifndef ROSTERD_MODEL_CODEC_H
 #define ROSTERD_MODEL_CODEC_H
 
+#include "model/codec_error.h"
 #include "model/registry.h"
 
 struct json_t;
-
-struct codec_error {
-	char field[128];   /* "port", "checks[1].interval"; empty: the body as a whole */
-	char message[200]; /* for people: what is allowed there */
-	bool no_memory;    /* not the sender's fault */
-};
 
 /* Parses a body. NULL with the reason. The caller calls json_decref(). */
 struct json_t *codec_load(const char *body, size_t body_len, struct codec_error *error);

@@ -8,7 +8,8 @@
 #ifndef ROSTERD_MODEL_CODEC_FIELD_H
 #define ROSTERD_MODEL_CODEC_FIELD_H
 
-#include "model/codec.h"
+#include "model/codec_error.h"
+#include "model/record.h"
 
 #include <jansson.h>
 
