@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "model/policy.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+enum {
+	T0_MS = 1000000,
+	NOW_MS = T0_MS + 500,
+};
+
+static struct check_spec specs[2];
+static struct check checks[2];
+static struct check *check_list[2] = { &checks[0], &checks[1] };
+static struct registration registration;
+static struct instance instance;
+
+/* An instance with two checks, 10 s and 20 s apart, both passed at T0. */
+static void set_up(void)
+{
+	specs[0] = (struct check_spec){
+		.kind = CHECK_HTTP,
+		.interval_ms = 10000,
+		.rise = 2,
+		.fall = 3,
+		.initial = STATUS_CRITICAL,
+	};
+	specs[1] = specs[0];
+	specs[1].kind = CHECK_TCP;
+	specs[1].interval_ms = 20000;
+	for (size_t i = 0; i < 2; i++) {
+		checks[i] = (struct check){
+			.check_id = i + 1,
+			.instance = &instance,
+			.spec = &specs[i],
+			.last_start_ms = T0_MS,
+			.health = { .status = STATUS_PASSING, .has_run = true },
+		};
+	}
+	registration = (struct registration){ .checks = specs, .n_checks = 2 };
+	instance = (struct instance){
+		.registration = &registration,
+		.checks = check_list,
+		.status = STATUS_PASSING,
+	};
+}
+
+static uint64_t stable_until_ms(void)
+{
+	return policy_stable_until_ms(&instance, NOW_MS);
+}
+
+START_TEST(warning_is_served_critical_is_not)
+{
+	instance.status = STATUS_PASSING;
+	ck_assert(policy_serves(&instance));
+	instance.status = STATUS_WARNING;
+	ck_assert(policy_serves(&instance));
+	instance.status = STATUS_CRITICAL;
+	ck_assert(!policy_serves(&instance));
+}
+END_TEST
+
+START_TEST(nothing_pending_is_stable_for_ever)
+{
+	registration.n_checks = 0;
+	ck_assert_uint_eq(stable_until_ms(), UINT64_MAX);
+	instance.lease_end_ms = T0_MS + 9000;
+	ck_assert_uint_eq(stable_until_ms(), T0_MS + 9000);
+}
+END_TEST
+
+START_TEST(served_until_the_first_check_can_fail_often_enough)
+{
+	/* Three failures, each run at least 0.9 intervals after the one before. */
+	ck_assert_uint_gt(stable_until_ms(), NOW_MS);
+	ck_assert_uint_eq(stable_until_ms(), T0_MS + 27000);
+	checks[0].health.run = 2;
+	ck_assert_uint_eq(stable_until_ms(), T0_MS + 9000);
+	checks[1].health.run = 2;
+	ck_assert_uint_eq(stable_until_ms(), T0_MS + 9000);
+	checks[1].last_start_ms = T0_MS - 12000;
+	ck_assert_uint_eq(stable_until_ms(), T0_MS + 6000);
+	instance.lease_end_ms = T0_MS + 1000;
+	ck_assert_uint_eq(stable_until_ms(), T0_MS + 1000);
+}
+END_TEST
+
+START_TEST(first_result_may_come_at_any_moment)
+{
+	checks[1].last_start_ms = 0;
+	checks[1].health.has_run = false;
+	ck_assert_uint_le(stable_until_ms(), NOW_MS);
+}
+END_TEST
+
+START_TEST(every_critical_check_must_recover)
+{
+	instance.status = STATUS_CRITICAL;
+	checks[0].health.status = STATUS_CRITICAL;
+	ck_assert_uint_eq(stable_until_ms(), T0_MS + 18000);
+	checks[0].health.run = 1;
+	ck_assert_uint_eq(stable_until_ms(), T0_MS + 9000);
+	checks[1].health.status = STATUS_CRITICAL;
+	ck_assert_uint_eq(stable_until_ms(), T0_MS + 36000);
+	/* It said so itself: no check brings it back. */
+	instance.reported = STATUS_CRITICAL;
+	ck_assert_uint_eq(stable_until_ms(), UINT64_MAX);
+	instance.lease_end_ms = T0_MS + 5000;
+	ck_assert_uint_eq(stable_until_ms(), T0_MS + 5000);
+}
+END_TEST
+
+static const char *explain(void)
+{
+	static char reason[300];
+
+	policy_explain(&instance, reason, sizeof(reason));
+	return reason;
+}
+
+START_TEST(reason_names_the_cause)
+{
+	static char refused[] = "connection refused", full[] = "disk full";
+
+	ck_assert_str_eq(explain(), "passing");
+	instance.status = checks[1].health.status = STATUS_CRITICAL;
+	checks[1].output = refused;
+	ck_assert_str_eq(explain(), "check tcp: connection refused");
+	checks[1].output = NULL;
+	ck_assert_str_eq(explain(), "check tcp: no result yet");
+	instance.reported = STATUS_CRITICAL;
+	instance.output = full;
+	ck_assert_str_eq(explain(), "reported critical: disk full");
+	instance.reported = instance.status = STATUS_WARNING;
+	instance.output = NULL;
+	ck_assert_str_eq(explain(), "reported warning");
+	instance.reported = instance.status = STATUS_PASSING;
+	registration.n_checks = 0;
+	ck_assert_str_eq(explain(), "registered");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *const suite = suite_create("policy");
+	TCase *const tcase = tcase_create("policy");
+
+	tcase_add_checked_fixture(tcase, set_up, NULL);
+	tcase_add_test(tcase, warning_is_served_critical_is_not);
+	tcase_add_test(tcase, nothing_pending_is_stable_for_ever);
+	tcase_add_test(tcase, served_until_the_first_check_can_fail_often_enough);
+	tcase_add_test(tcase, first_result_may_come_at_any_moment);
+	tcase_add_test(tcase, every_critical_check_must_recover);
+	tcase_add_test(tcase, reason_names_the_cause);
+	suite_add_tcase(suite, tcase);
+	SRunner *const runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	const int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
