@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the tests of the running daemon share: start it, ask it with real clients, end it.
+
+A test is a function main() that raises Failure (or any exception); run(main) makes an exit status
+of it: 0, 1, or 77 for Skip. Answers are decoded by dig or another client, never here. Nothing
+sleeps: wait_for() waits for a condition, with a limit. Processes are ended by their own id.
+"""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+ROSTERD = os.environ.get("ROSTERD", "./rosterd")
+WHOLE_TEST_S = 120
+START_S = 20
+STOP_S = 20
+SANITIZERS = re.compile(
+    r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion .* failed")
+
+pauses = threading.Event()  # never set: wait_for() waits on it between two looks
+
+
+class Failure(Exception):
+    pass
+
+
+class Skip(Exception):
+    pass
+
+
+def expect(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+def expect_equal(found, wanted, about):
+    expect(found == wanted, f"{about}: expected {wanted!r}, got {found!r}")
+
+
+def need(*programs):
+    for program in programs:
+        if not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
+            raise Skip(f"{program} is not installed")
+
+
+def wait_for(condition, limit_s, about, every_s=0.02):
+    """Returns the first true value of condition()."""
+    end = time.monotonic() + limit_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= end:
+            raise Failure(f"{about}: not within {limit_s} s")
+        pauses.wait(every_s)
+
+
+def free_port():
+    """A port that is free for TCP and UDP on 127.0.0.1 right now."""
+    for _ in range(50):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port = tcp.getsockname()[1]
+            try:
+                udp.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise Failure("no free port")
+
+
+class Record:
+    """A record as dig printed it."""
+
+    def __init__(self, line):
+        owner, ttl, _, self.type, self.data = line.split(None, 4)
+        self.owner = owner
+        self.ttl = int(ttl)
+
+    def __repr__(self):
+        return f"{self.owner} {self.ttl} {self.type} {self.data}"
+
+
+class Reply:
+    """What dig understood of one reply."""
+
+    def __init__(self, text):
+        self.text = text
+        header = re.search(r"opcode: (\S+), status: (\S+), id: \d+", text)
+        self.opcode = header.group(1) if header else None
+        self.status = header.group(2) if header else None
+        flags = re.search(r";; flags:([^;]*);", text)
+        self.flags = flags.group(1).split() if flags else []
+        edns = re.search(r"; EDNS: version: (\d+), flags:([^;]*); udp: (\d+)", text)
+        self.edns = edns and {"version": int(edns.group(1)), "flags": edns.group(2).split(),
+                              "size": int(edns.group(3))}
+        self.answer = self.section("ANSWER")
+        self.authority = self.section("AUTHORITY")
+        self.additional = self.section("ADDITIONAL")
+
+    def section(self, name):
+        match = re.search(rf";; {name} SECTION:\n(.*?)(?:\n\n|\Z)", self.text, re.S)
+        lines = match.group(1).split("\n") if match else []
+        return [Record(line) for line in lines if line and not line.startswith(";")]
+
+    def data(self, kind=None):
+        return sorted(r.data for r in self.answer if kind in (None, r.type))
+
+
+def dig(port, *arguments, tries=1, time_s=3, server="127.0.0.1"):
+    """One query by dig; no file of the user's (-r), no search list."""
+    command = ["dig", "-r", f"@{server}", "-p", str(port), f"+time={time_s}", f"+tries={tries}",
+               "+noall", "+comments", "+question", "+answer", "+authority", "+additional",
+               *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return Reply(done.stdout)
+
+
+class Daemon:
+    """rosterd on free loopback ports with a data folder of its own."""
+
+    def __init__(self, *flags, folder=None, config=None, prefix=(), zone="service.local",
+                 wait=True, dns_port=None, http_port=None):
+        self.folder = folder or make_folder()
+        self.data = os.path.join(self.folder, "data")
+        self.flags = list(flags)
+        self.config = config
+        self.prefix = list(prefix)
+        self.zone = zone
+        self.log_path = os.path.join(self.folder, "log")
+        self.dns_port = dns_port or free_port()
+        self.http_port = http_port or free_port()
+        self.process = None
+        if wait:
+            self.start()
+
+    def command(self):
+        command = [*self.prefix, os.path.abspath(ROSTERD),
+                   "--dns", f"127.0.0.1@{self.dns_port}", "--http", f"127.0.0.1@{self.http_port}",
+                   "--data", self.data]
+        if self.config is not None:
+            path = os.path.join(self.folder, "rosterd.conf")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(self.config)
+            command += ["-c", path]
+        elif self.zone:
+            command += ["--zone", self.zone]
+        return command + self.flags
+
+    def launch(self):
+        """Starts the process and looks no further."""
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, cwd=self.folder)
+        started.append(self)
+
+    def start(self):
+        self.launch()
+        wait_for(self.is_ready, START_S, "rosterd is ready")
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            raise Failure(f"rosterd ended with {self.process.returncode}")
+        if self.prefix:  # in another network namespace: out of our reach
+            return "event=listening" in self.log()
+        try:
+            return self.http("GET", "/health/ready")[0] == 200
+        except OSError:
+            return False
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def http(self, method, path, body=None, timeout_s=10):
+        """(status, decoded JSON or text) of one request."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout_s)
+        try:
+            raw = body if body is None or isinstance(body, (bytes, str)) else json.dumps(body)
+            connection.request(method, path, raw)
+            reply = connection.getresponse()
+            text = reply.read().decode()
+        finally:
+            connection.close()
+        try:
+            return reply.status, json.loads(text)
+        except ValueError:
+            return reply.status, text
+
+    def register(self, **fields):
+        status, reply = self.http("POST", "/registry/register", fields)
+        expect(status in (200, 201), f"register {fields}: {status} {reply}")
+        return reply
+
+    def dig(self, *arguments, **options):
+        return dig(self.dns_port, *arguments, **options)
+
+    def addresses(self, name, kind="A"):
+        """The data of one answer."""
+        return self.dig(name, kind).data(kind)
+
+    def wait_addresses(self, name, wanted, limit_s, kind="A"):
+        wait_for(lambda: self.addresses(name, kind) == sorted(wanted), limit_s,
+                 f"{name} {kind} is {wanted}")
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait_exit(self, limit_s=STOP_S):
+        try:
+            return self.process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"rosterd did not end within {limit_s} s") from None
+
+    def stop(self, number=signal.SIGTERM):
+        """Ends it the polite way, which must be a clean one."""
+        self.signal(number)
+        expect_equal(self.wait_exit(), 0, "exit status")
+        self.check_log()
+
+    def check_log(self):
+        found = SANITIZERS.search(self.log())
+        expect(not found, f"on stderr: {found and found.group(0)}")
+
+    def abandon(self):
+        """After a failure: away with it."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+started = []  # every Daemon
+helpers = []  # every other process
+folders = []
+cleanups = []  # functions, last one first
+
+
+def make_folder():
+    folder = tempfile.mkdtemp(prefix="rosterd-test-")
+    folders.append(folder)
+    return folder
+
+
+def write_file(folder, name, text):
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def spawn(*command, **options):
+    """A process beside rosterd that ends with the test."""
+    options.setdefault("stdin", subprocess.DEVNULL)
+    options.setdefault("stdout", subprocess.DEVNULL)
+    options.setdefault("stderr", subprocess.DEVNULL)
+    process = subprocess.Popen(command, **options)
+    helpers.append(process)
+    return process
+
+
+HTTP_SERVER = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        ok = self.path == "/health"
+        self.send_response(200 if ok else 404)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"ok\\n")
+    def log_message(self, *args):
+        pass
+server = http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler)
+server.serve_forever()
+"""
+
+
+def spawn_http_server(address, port):
+    """A process that answers GET /health; ready when this returns."""
+    process = spawn(sys.executable, "-c", HTTP_SERVER, address, str(port))
+
+    def answers():
+        with socket.socket() as probe:
+            return probe.connect_ex((address, port)) == 0
+
+    wait_for(answers, START_S, "the HTTP server is ready")
+    return process
+
+
+def end(process):
+    process.kill()
+    process.wait()
+
+
+def on_alarm(_number, _frame):
+    raise Failure(f"the whole test takes longer than {WHOLE_TEST_S} s")
+
+
+def clean_up():
+    for daemon in started:
+        daemon.abandon()
+    for process in helpers:
+        if process.poll() is None:
+            end(process)
+    for function in reversed(cleanups):
+        function()
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(main):
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.alarm(WHOLE_TEST_S)
+    status = 0
+    try:
+        main()
+        for daemon in started:
+            if daemon.process.poll() is None:
+                daemon.stop()
+    except Skip as reason:
+        print(f"SKIP: {reason}")
+        status = 77
+    except Exception as reason:  # pylint: disable=broad-except
+        traceback.print_exc()
+        print(f"FAIL: {reason}")
+        for daemon in started:
+            print(f"---- log of {' '.join(daemon.command())}\n{daemon.log()[-6000:]}")
+        status = 1
+    finally:
+        signal.alarm(0)
+        clean_up()
+    sys.exit(status)
