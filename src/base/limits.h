@@ -9,52 +9,56 @@
 #ifndef ROSTERD_BASE_LIMITS_H
 #define ROSTERD_BASE_LIMITS_H
 
-#define LIMITS(X)                                                                                  \
-	/* DNS */                                                                                  \
-	X(UDP_PLAIN, 512, "octets", "RFC 1035 4.2.1: a reply to a query without EDNS")             \
-	X(UDP_EDNS, 1232, "octets", "fits every IPv6 path unfragmented (DNS flag day 2020)")       \
-	X(UDP_QUERY, 1536, "octets", "no honest query is longer; longer ones are dropped")         \
-	X(UDP_BATCH, 64, "packets", "recvmmsg batch; more gains nothing measurable")               \
-	X(UDP_BURST, 16, "batches", "read in a row before TCP and timers get their turn")          \
-	X(TCP_MESSAGE, 65535, "octets", "RFC 1035 4.2.2: the length field has 16 bits")            \
-	X(TCP_CONNECTIONS, 1024, "connections a worker", "about 20 KiB each while in use")         \
-	X(TCP_PER_CLIENT, 128, "connections", "one client cannot take every place")                \
-	X(TCP_IDLE_MS, 10000, "ms", "RFC 7766 6.2.3 asks for seconds")                             \
-	X(TCP_BACKLOG_OUT, 262144, "octets", "unread replies; reading stops until they drain")     \
-	X(CNAME_CHAIN, 8, "links", "ends loops; longer chains are errors in the zone")             \
-	X(ZONES, 64, "zones", "the zone is found by comparing suffixes one by one")                \
-	/* registrations */                                                                        \
-	X(LABEL, 63, "octets", "RFC 1035 2.3.4")                                                   \
-	X(NAME, 255, "octets", "RFC 1035 2.3.4")                                                   \
-	X(ID, 255, "octets", "an id is a key, not a document")                                     \
-	X(TAGS, 32, "tags an instance", "each tag is two DNS names")                               \
-	X(TAGS_TEXT, 250, "octets", "all tags of an instance fit one TXT string")                  \
-	X(META, 32, "entries an instance", "each entry is a TXT string in every TXT answer")       \
-	X(META_TEXT, 255, "octets", "key=value is one TXT string (RFC 1464)")                      \
-	X(PORTS, 16, "named ports an instance", "each named port is a DNS name")                   \
-	X(CHECKS, 8, "checks an instance", "a check is outgoing traffic")                          \
-	X(PATH, 255, "octets", "path of an HTTP check")                                            \
-	X(TTL_S, 86400, "s", "a day; discovery answers live for seconds")                          \
-	X(LEASE_MIN_MS, 1000, "ms", "a shorter lease expires in network noise")                    \
-	X(LEASE_MAX_MS, 86400000, "ms", "a day; longer is no lease: register without one")         \
-	X(INTERVAL_MIN_MS, 100, "ms", "a check is outgoing traffic")                               \
-	X(INTERVAL_MAX_MS, 3600000, "ms", "an hour; slower is no health check")                    \
-	X(TIMEOUT_MIN_MS, 10, "ms", "below the noise of a busy host")                              \
-	X(DAMPING, 100, "results", "rise and fall; more is a check that never acts")               \
-	X(CHECK_OUTPUT, 256, "octets", "kept of what a check said, for people")                    \
-	X(CHECK_READ, 4096, "octets", "read of a target's reply: the status line is in there")     \
-	X(INSTANCES, 4000000, "instances", "bounds memory to some 3 GB")                           \
-	X(ANSWER_LIMIT, 64, "records", "a draw without replacement costs time per record")         \
-	/* HTTP */                                                                                 \
-	X(HTTP_HEADERS, 8192, "octets", "no client of ours sends more")                            \
-	X(HTTP_BODY, 1048576, "octets", "an array of 1,000 full registrations fits")               \
-	X(HTTP_CONNECTIONS, 512, "connections", "HTTP cannot take the descriptors of DNS")         \
-	X(HTTP_REQUEST_MS, 10000, "ms", "a whole request, however it trickles in")                 \
-	X(REGISTER_ARRAY, 1000, "registrations a request", "bounds the work of one request")       \
-	X(HEARTBEAT_ARRAY, 10000, "heartbeats a request", "bounds the work of one request")        \
-	X(JSON_DEPTH, 16, "levels", "ours need four")                                              \
-	/* process */                                                                              \
-	X(WORKERS, 256, "threads", "more than any machine of today has use for")
+#define LIMITS(X)                                                                              \
+	/* DNS */                                                                              \
+	X(UDP_PLAIN, 512, "octets", "RFC 1035 4.2.1: a reply to a query without EDNS")         \
+	X(UDP_EDNS, 1232, "octets", "fits every IPv6 path unfragmented (DNS flag day 2020)")   \
+	X(UDP_QUERY, 1536, "octets", "no honest query is longer; longer ones are dropped")     \
+	X(UDP_BATCH, 64, "packets", "recvmmsg batch; more gains nothing measurable")           \
+	X(UDP_BURST, 16, "batches", "read in a row before TCP and timers get their turn")      \
+	X(TCP_MESSAGE, 65535, "octets", "RFC 1035 4.2.2: the length field has 16 bits")        \
+	X(TCP_CONNECTIONS, 1024, "connections a worker", "about 20 KiB each while in use")     \
+	X(TCP_PER_CLIENT, 128, "connections", "one client cannot take every place")            \
+	X(TCP_IDLE_MS, 10000, "ms", "RFC 7766 6.2.3 asks for seconds")                         \
+	X(TCP_BACKLOG_OUT, 262144, "octets", "unread replies; reading stops until they drain") \
+	X(CNAME_CHAIN, 8, "links", "ends loops; longer chains are errors in the zone")         \
+	X(ZONES, 64, "zones", "the zone is found by comparing suffixes one by one")            \
+	/* registrations */                                                                    \
+	X(LABEL, 63, "octets", "RFC 1035 2.3.4")                                               \
+	X(NAME, 255, "octets", "RFC 1035 2.3.4")                                               \
+	X(ID, 255, "octets", "an id is a key, not a document")                                 \
+	X(TAGS, 32, "tags an instance", "each tag is two DNS names")                           \
+	X(TAGS_TEXT, 250, "octets", "all tags of an instance fit one TXT string")              \
+	X(META, 32, "entries an instance", "each entry is a TXT string in every TXT answer")   \
+	X(META_TEXT, 255, "octets", "key=value is one TXT string (RFC 1464)")                  \
+	X(PORTS, 16, "named ports an instance", "each named port is a DNS name")               \
+	X(CHECKS, 8, "checks an instance", "a check is outgoing traffic")                      \
+	X(PATH, 255, "octets", "path of an HTTP check")                                        \
+	X(TTL_S, 86400, "s", "a day; discovery answers live for seconds")                      \
+	X(LEASE_MIN_MS, 1000, "ms", "a shorter lease expires in network noise")                \
+	X(LEASE_MAX_MS, 86400000, "ms", "a day; longer is no lease: register without one")     \
+	X(INTERVAL_MIN_MS, 100, "ms", "a check is outgoing traffic")                           \
+	X(INTERVAL_MAX_MS, 3600000, "ms", "an hour; slower is no health check")                \
+	X(TIMEOUT_MIN_MS, 10, "ms", "below the noise of a busy host")                          \
+	X(DAMPING, 100, "results", "rise and fall; more is a check that never acts")           \
+	X(CHECK_OUTPUT, 256, "octets", "kept of what a check said, for people")                \
+	X(CHECK_READ, 4096, "octets", "read of a target's reply: the status line is in there") \
+	X(INSTANCES, 4000000, "instances", "bounds memory to some 3 GB")                       \
+	X(ANSWER_LIMIT, 64, "records", "a draw without replacement costs time per record")     \
+	/* HTTP */                                                                             \
+	X(HTTP_HEADERS, 8192, "octets", "no client of ours sends more")                        \
+	X(HTTP_BODY, 1048576, "octets", "an array of 1,000 full registrations fits")           \
+	X(HTTP_CONNECTIONS, 512, "connections", "HTTP cannot take the descriptors of DNS")     \
+	X(HTTP_REQUEST_MS, 10000, "ms", "a whole request, however it trickles in")             \
+	X(REGISTER_ARRAY, 1000, "registrations a request", "bounds the work of one request")   \
+	X(HEARTBEAT_ARRAY, 10000, "heartbeats a request", "bounds the work of one request")    \
+	X(LIST_INSTANCES, 10000, "instances a reply", "a list goes on in the next request") \
+	X(JSON_DEPTH, 16, "levels", "ours need four")                                          \
+	/* process */                                                                          \
+	X(WORKERS, 256, "threads", "more than any machine of today has use for")               \
+	X(ADDRESSES, 16, "addresses a door", "each is a socket in every worker")               \
+	X(CONF_FILE, 1048576, "octets", "64 zones and 16 addresses need a few KiB")            \
+	X(ZONE_FILE, 67108864, "octets", "read whole by the thread that serves HTTP")
 
 enum limit {
 #define LIMIT_ENUM(name, value, unit, reason) LIMIT_##name = (value),
