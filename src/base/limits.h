@@ -52,7 +52,7 @@
 	X(HTTP_REQUEST_MS, 10000, "ms", "a whole request, however it trickles in")             \
 	X(REGISTER_ARRAY, 1000, "registrations a request", "bounds the work of one request")   \
 	X(HEARTBEAT_ARRAY, 10000, "heartbeats a request", "bounds the work of one request")    \
-	X(LIST_INSTANCES, 10000, "instances a reply", "a list goes on in the next request") \
+	X(LIST_INSTANCES, 10000, "instances a reply", "a list goes on in the next request")    \
 	X(JSON_DEPTH, 16, "levels", "ours need four")                                          \
 	/* process */                                                                          \
 	X(WORKERS, 256, "threads", "more than any machine of today has use for")               \

@@ -457,9 +457,9 @@ static bool parse_output(const struct codec_place *at, const struct codec_field 
 {
 	struct codec_heartbeat *heartbeat = out;
 
-	if (!json_is_string(value) || json_string_length(value) > LIMIT_CHECK_OUTPUT)
+	if (!json_is_string(value) || json_string_length(value) >= LIMIT_CHECK_OUTPUT)
 		return codec_field_refuse(at, field->name, "must be a string of at most %d octets",
-					  LIMIT_CHECK_OUTPUT);
+					  LIMIT_CHECK_OUTPUT - 1);
 	heartbeat->output = json_string_value(value);
 	return true;
 }

@@ -149,7 +149,7 @@ static bool put_lease(json_t *json, const struct instance *instance, uint64_t no
 json_t *codec_instance_json(const struct instance *instance, uint64_t now_ms)
 {
 	json_t *json = json_object();
-	char reason[256];
+	char reason[LIMIT_CHECK_OUTPUT + 64]; /* whole: a cut could split a character */
 
 	policy_explain(instance, reason, sizeof(reason));
 	if (put_registration(json, instance->registration) &&

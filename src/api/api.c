@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "api/api.h"
+
+#include "base/buf.h"
+
+#include <assert.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Replies ---- */
+
+static const char type_json[] = "application/json";
+
+/* Clients tell errors apart by these words. */
+static const struct {
+	int status;
+	const char *code;
+} error_codes[] = {
+	{ 400, "bad-request" },
+	{ 404, "not-found" },
+	{ 405, "method-not-allowed" },
+	{ 408, "timeout" },
+	{ 409, "conflict" },
+	{ 413, "too-large" },
+	{ 417, "expectation-failed" },
+	{ 431, "headers-too-large" },
+	{ 501, "not-implemented" },
+	{ 503, "unavailable" },
+	{ 505, "version-not-supported" },
+};
+
+static const char *error_code(int status)
+{
+	for (size_t i = 0; i < sizeof(error_codes) / sizeof(error_codes[0]); i++)
+		if (error_codes[i].status == status)
+			return error_codes[i].code;
+	return "error";
+}
+
+static void reply_no_memory(struct api_reply *reply)
+{
+	static const char body[] =
+		"{\"error\":{\"code\":\"unavailable\",\"message\":\"out of memory\"}}\n";
+
+	reply->status = 503;
+	reply->content_type = type_json;
+	reply->body = body;
+	reply->body_len = sizeof(body) - 1;
+	reply->owned = NULL;
+}
+
+/* A string of text that may have been cut within a character. */
+static json_t *text_json(const char *text)
+{
+	json_t *json = json_string(text);
+	char *ascii;
+
+	if (json)
+		return json;
+	ascii = strdup(text);
+	for (char *c = ascii; c && *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	json = ascii ? json_string(ascii) : NULL;
+	free(ascii);
+	return json;
+}
+
+json_t *api_error_json(int status, const char *field, const char *message)
+{
+	json_t *json = json_object();
+
+	if (json_object_set_new(json, "code", json_string(error_code(status))) == 0 &&
+	    json_object_set_new(json, "message", text_json(message)) == 0 &&
+	    (!field || !*field || json_object_set_new(json, "field", text_json(field)) == 0))
+		return json;
+	json_decref(json);
+	return NULL;
+}
+
+static int put_octets(const char *octets, size_t len, void *out)
+{
+	buf_put(out, octets, len);
+	return 0;
+}
+
+void api_reply_json(struct api_reply *reply, int status, json_t *json)
+{
+	struct buf out;
+
+	buf_init(&out);
+	if (!json ||
+	    json_dump_callback(json, put_octets, &out, JSON_COMPACT | JSON_REAL_PRECISION(12)) != 0)
+		out.failed = true;
+	buf_put(&out, "\n", 1);
+	json_decref(json);
+	reply->owned = buf_take(&out, &reply->body_len);
+	buf_fini(&out);
+	if (!reply->owned) {
+		reply_no_memory(reply);
+		return;
+	}
+	reply->status = status;
+	reply->content_type = type_json;
+	reply->body = reply->owned;
+}
+
+void api_reply_error(struct api_reply *reply, int status, const char *field, const char *format,
+		     ...)
+{
+	char message[320];
+	json_t *json = json_object();
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	*reply = (struct api_reply){ .status = status };
+	if (json_object_set_new(json, "error", api_error_json(status, field, message)) == 0) {
+		api_reply_json(reply, status, json);
+		return;
+	}
+	json_decref(json);
+	reply_no_memory(reply);
+}
+
+void api_reply_fini(struct api_reply *reply)
+{
+	free(reply->owned);
+	*reply = (struct api_reply){ .status = 0 };
+}
+
+/* ---- Routes ---- */
+
+/* A part of a path that matched braces, as sent. */
+struct segment {
+	const char *text;
+	size_t len;
+};
+
+/* Whether the path has the route's shape. Fills the segments and how many they are. */
+static bool match(const char *shape, const char *path, struct segment segments[API_SEGMENTS],
+		  size_t *n)
+{
+	*n = 0;
+	while (*shape && *path) {
+		if (*shape == '{') {
+			size_t len = strcspn(path, "/");
+
+			assert(*n < API_SEGMENTS);
+			if (len == 0)
+				return false;
+			segments[(*n)++] = (struct segment){ path, len };
+			path += len;
+			shape = strchr(shape, '}') + 1;
+		} else if (*shape++ != *path++) {
+			return false;
+		}
+	}
+	return !*shape && !*path;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Decodes %XX into text, which has room for segment.len + 1. false: broken, or %00. */
+static bool decode(struct segment segment, char *text)
+{
+	const char *end = segment.text + segment.len;
+
+	for (const char *c = segment.text; c < end; c++) {
+		if (*c == '%') {
+			int high = c + 2 < end ? hex_digit(c[1]) : -1;
+			int low = high >= 0 ? hex_digit(c[2]) : -1;
+
+			if (low < 0 || high * 16 + low == 0)
+				return false;
+			*text++ = (char)(high * 16 + low);
+			c += 2;
+		} else {
+			*text++ = *c;
+		}
+	}
+	*text = '\0';
+	return true;
+}
+
+static void call_route(struct api *api, const struct api_route *route,
+		       const struct api_request *request, const struct segment *segments, size_t n,
+		       uint64_t now_ms, struct api_reply *reply)
+{
+	char *decoded[API_SEGMENTS];
+	char *text = malloc(strlen(request->path) + API_SEGMENTS);
+	char *room = text;
+
+	if (!text) {
+		reply_no_memory(reply);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!decode(segments[i], room)) {
+			api_reply_error(reply, 400, NULL, "broken percent-encoding in the path");
+			free(text);
+			return;
+		}
+		decoded[i] = room;
+		room += segments[i].len + 1;
+	}
+	route->handle(api, request, decoded, now_ms, reply);
+	free(text);
+}
+
+/* ---- Methods ---- */
+
+static const char *method_name(enum api_method method)
+{
+	switch (method) {
+	case API_GET:
+		return "GET, HEAD";
+	case API_POST:
+		return "POST";
+	case API_PUT:
+		return "PUT";
+	case API_DELETE:
+		return "DELETE";
+	case API_HEAD:
+	case API_OTHER:
+		break;
+	}
+	assert(!"no route has this method");
+	return "";
+}
+
+static void put_allowed(char *allow, size_t allow_size, enum api_method method)
+{
+	size_t len = strlen(allow);
+
+	snprintf(allow + len, allow_size - len, "%s%s", len ? ", " : "", method_name(method));
+}
+
+void api_handle(struct api *api, const struct api_route *routes, size_t n_routes,
+		const struct api_request *request, uint64_t now_ms, struct api_reply *reply)
+{
+	enum api_method method = request->method == API_HEAD ? API_GET : request->method;
+	char allow[sizeof(reply->allow)] = "";
+	struct segment segments[API_SEGMENTS];
+	size_t n;
+
+	*reply = (struct api_reply){ .status = 0 };
+	for (size_t i = 0; i < n_routes; i++) {
+		if (!match(routes[i].path, request->path, segments, &n))
+			continue;
+		if (routes[i].method == method) {
+			call_route(api, &routes[i], request, segments, n, now_ms, reply);
+			assert(reply->status);
+			return;
+		}
+		put_allowed(allow, sizeof(allow), routes[i].method);
+	}
+	if (!*allow) {
+		api_reply_error(reply, 404, NULL, "no such path");
+		return;
+	}
+	api_reply_error(reply, 405, NULL, "this path allows %s", allow);
+	memcpy(reply->allow, allow, sizeof(allow));
+}

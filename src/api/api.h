@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * api: what a dialect gets and gives: a request in, a reply out, no HTTP library in sight. The
+ * dialects (api/native.h) are tables of routes; tests call them without a socket.
+ *
+ * Control thread only. A reply that reports a change may be sent only after the change is visible
+ * in DNS: whoever calls api_handle() publishes before it sends (app/control.c).
+ */
+#ifndef ROSTERD_API_API_H
+#define ROSTERD_API_API_H
+
+#include "model/registry.h"
+
+enum api_method {
+	API_GET,
+	API_POST,
+	API_PUT,
+	API_DELETE,
+	API_HEAD, /* answered as GET; the transport leaves the body out */
+	API_OTHER,
+};
+
+struct json_t;
+
+struct api_request {
+	enum api_method method;
+	const char *path;  /* as sent, percent-encoded; starts with '/', no query */
+	const char *query; /* undecoded, without '?'; NULL: none */
+	const char *body;
+	size_t body_len;
+	const struct address *caller; /* the peer's address */
+};
+
+struct api_reply {
+	int status;               /* HTTP status code */
+	const char *content_type; /* static */
+	const char *body;         /* NULL: empty */
+	size_t body_len;
+	char *owned;    /* what `body` is in, from malloc; NULL: it is static */
+	char allow[64]; /* for 405: the methods of that path; else empty */
+};
+
+/* How many segments in braces a route may have. */
+enum {
+	API_SEGMENTS = 4,
+};
+
+/* What requests act on. Borrowed. */
+struct api {
+	struct registry *registry;
+	/* Whether the server is ready to answer right now. */
+	bool (*is_ready)(void *cookie);
+	/* Adds up every thread's counters. */
+	void (*read_counters)(void *cookie, struct counters *sum);
+	void *cookie;
+};
+
+/*
+ * One route. A segment of `path` in braces matches any one segment: /registry/services/{service}.
+ * A route for GET also takes HEAD.
+ */
+struct api_route {
+	enum api_method method;
+	const char *path;
+	/*
+	 * `segments`: the segments that matched braces, percent-decoded, in order; not empty, at
+	 * most API_SEGMENTS. Fills `reply`, which is empty.
+	 */
+	void (*handle)(struct api *api, const struct api_request *request, char *const *segments,
+		       uint64_t now_ms, struct api_reply *reply);
+};
+
+/*
+ * Answers one request by the routes of a dialect: 404 for a path that none has, 405 for a method
+ * that its path lacks. Always fills `reply`: what went wrong is a reply too. The caller frees it
+ * with api_reply_fini().
+ */
+void api_handle(struct api *api, const struct api_route *routes, size_t n_routes,
+		const struct api_request *request, uint64_t now_ms, struct api_reply *reply);
+
+/* Makes a reply of a new JSON value, which is freed; NULL (out of memory) becomes a 503. */
+void api_reply_json(struct api_reply *reply, int status, struct json_t *json);
+
+/* {"code","message","field"} as a new JSON value, NULL when out of memory; `field` may be NULL. */
+struct json_t *api_error_json(int status, const char *field, const char *message);
+
+/*
+ * Makes the error reply {"error":{"code","message","field"}}; `field` may be NULL. Also for what
+ * the transport itself refuses (413).
+ */
+void api_reply_error(struct api_reply *reply, int status, const char *field, const char *format,
+		     ...) __attribute__((format(printf, 4, 5)));
+
+void api_reply_fini(struct api_reply *reply);
+
+#endif

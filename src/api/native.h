@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * native: the dialect of rosterd itself: /registry, /health and /metrics, one table of routes for
+ * api_handle().
+ */
+#ifndef ROSTERD_API_NATIVE_H
+#define ROSTERD_API_NATIVE_H
+
+#include "api/api.h"
+
+extern const struct api_route native_routes[];
+extern const size_t native_n_routes;
+
+#endif
