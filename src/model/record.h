@@ -103,7 +103,7 @@ struct instance {
 	char *output; /* what the newest heartbeat said, or NULL */
 	uint64_t created, modified; /* revisions */
 	uint64_t lease_end_ms;      /* 0: no lease */
-	struct check *checks;       /* registration->n_checks of them */
+	struct check **checks;      /* registration->n_checks of them, in its order */
 
 	/* registry.c and compile.c alone */
 	size_t position; /* in service->instances */

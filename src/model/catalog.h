@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * catalog: what queries read. Zones, and in each zone a hash table from name to compiled answers.
+ *
+ * One writer (the control thread), any number of readers (workers) that neither lock nor wait.
+ * A published entry is const but for `stable_until_ms`. What the writer replaces is freed after an
+ * RCU grace period (liburcu, QSBR): a reader may use what it found until its next
+ * catalog_reader_quiescent() or catalog_reader_offline().
+ *
+ * The table of a zone is 1,024 segments that grow one by one; buckets are one cache line of eight
+ * slots, a slot is a pointer with 16 bits of the hash beside it. So a lookup costs one line for the
+ * bucket and one for the entry, and growth never rebuilds more than 1/1,024 of the names.
+ *
+ * The table holds names relative to the zone's apex. Every name between the apex and a name with
+ * data has an entry too (empty non-terminals: `n_sets` 0), so "exists" is one lookup and NXDOMAIN
+ * (RFC 8020) needs no scan. Names below a delegation have none.
+ */
+#ifndef ROSTERD_MODEL_CATALOG_H
+#define ROSTERD_MODEL_CATALOG_H
+
+#include "base/siphash.h"
+#include "base/limits.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- Compiled answers ---- */
+
+/*
+ * Where each resource record of a set starts: owner as a compression pointer to the question's
+ * name, so it is right for every query of that name (RFC 1035 4.1.4).
+ */
+enum {
+	RR_OWNER_QUESTION = 0xc00c,
+	RR_TTL_AT = 6, /* octets from the record's start to its TTL */
+	RR_RDLENGTH_AT = 10,
+	RR_RDATA_AT = 12,
+	RR_SRV_TARGET_AT = 18,
+};
+
+/* A column of the table that draws a record by weight in constant time (Walker 1977, Vose 1991). */
+struct alias {
+	uint32_t keep;   /* the column's own record is taken if a draw of 32 bits is below this */
+	uint32_t other;  /* else this one */
+	uint32_t weight; /* of the column's own record */
+};
+
+/*
+ * One RRset, ready to copy: `count` records in wire form, `len` octets, one after the other.
+ *  1. Records have the TTL `ttl_s` in them.
+ *  2. stride > 0: every record has that size.
+ *  3. The first `n_rotate` records may be rotated, beginning with a drawn one; the rest stay last.
+ *  4. limit > 0 implies stride > 0 and n_rotate == count.
+ */
+struct rrset {
+	uint16_t type;   /* host order */
+	uint16_t stride; /* octets of each record; 0: they differ */
+	uint32_t ttl_s;
+	uint32_t count;
+	uint32_t len;
+	uint32_t n_rotate;
+	uint32_t limit; /* draw so many; 0: all */
+	uint32_t
+		alias_off; /* octets from the set to its struct alias[n_rotate]; 0: equal weights */
+	/*
+	 * SRV: octets from the set to the additional records, in the order of the targets' records.
+	 * Each is preceded by its record's index in the set (uint32_t, not aligned); its owner is a
+	 * placeholder for a pointer to the target of that record.
+	 * NS of a delegation: glue with whole owner names, no index.
+	 */
+	uint32_t add_off, add_count, add_len;
+	uint8_t records[];
+};
+
+/* Flags of an entry. */
+enum {
+	ENTRY_STATIC = 1,         /* from a zone file */
+	ENTRY_DELEGATION = 2,     /* a zone cut: its NS set is a referral */
+	ENTRY_CNAME = 4,          /* its only set is a CNAME */
+	ENTRY_WILDCARD_CHILD = 8, /* "*" exists directly below */
+	ENTRY_EMPTY = 16,         /* an empty non-terminal, kept by the names below it */
+};
+
+struct entry_set {
+	uint16_t type;
+	uint32_t off; /* octets from the entry to the struct rrset; multiple of 8 */
+};
+
+/*
+ * All answers of one name. One allocation: this header, the name, the table of sets, the sets.
+ * The sets of an alias (`_payment._tcp` beside `payment`) stand in another entry, `from`, which is
+ * replaced and freed together with it.
+ */
+struct entry {
+	_Atomic uint64_t stable_until_ms; /* answers' TTL ends there at the latest */
+	const struct entry *from;         /* whose sets these are; itself unless an alias */
+	uint32_t n_children;              /* writer only: names directly below */
+	uint16_t only_type;               /* the one type an alias shows; 0: all */
+	_Atomic uint8_t flags;
+	uint8_t n_sets;
+	uint16_t sets_off; /* octets from the entry to its struct entry_set[n_sets] */
+	uint8_t name_len;  /* octets of the name, without the apex and without a root label */
+	uint8_t name[];
+};
+
+static inline const struct entry_set *entry_sets(const struct entry *entry)
+{
+	return (const struct entry_set *)(const void *)((const uint8_t *)entry + entry->sets_off);
+}
+
+static inline const struct rrset *entry_rrset(const struct entry *entry, unsigned i)
+{
+	return (const struct rrset *)(const void *)((const uint8_t *)entry +
+						    entry_sets(entry)[i].off);
+}
+
+/* The set of this type, or NULL. */
+static inline const struct rrset *entry_find(const struct entry *entry, uint16_t type)
+{
+	const struct entry *from = entry->from;
+
+	if (entry->only_type && entry->only_type != type)
+		return NULL;
+	for (unsigned i = 0; i < from->n_sets; i++)
+		if (entry_sets(from)[i].type == type)
+			return entry_rrset(from, i);
+	return NULL;
+}
+
+/* ---- Reading: any thread between catalog_reader_online() and _offline() ---- */
+
+struct catalog;
+struct segment;
+
+enum {
+	ZONE_SEGMENTS = 1024
+};
+
+/* The zones, most labels first. Const after publish. */
+struct zone_list {
+	size_t n;
+	struct zone *zones[];
+};
+
+/* What answers need of a zone beside its table. */
+struct zone {
+	uint8_t origin[LIMIT_NAME]; /* wire form, lower case, with the root label */
+	uint8_t origin_len;
+	uint8_t origin_labels;
+	_Atomic uint32_t serial;            /* SOA serial, follows the registry's revision */
+	_Atomic(const struct entry *) apex; /* has SOA and NS */
+	_Atomic(struct segment *) segments[ZONE_SEGMENTS]; /* catalog.c */
+};
+
+const struct zone_list *catalog_zones(const struct catalog *catalog);
+
+/* The hash of a relative name in lower case, for catalog_find(). */
+uint64_t catalog_hash(const struct catalog *catalog, const uint8_t *name, size_t len);
+
+/* The entry of a relative name (len 0: the apex), or NULL. */
+const struct entry *catalog_find(const struct zone *zone, uint64_t hash, const uint8_t *name,
+				 size_t len);
+
+/*
+ * RCU, for each reading thread. Online readers hold back freeing; be offline while waiting. A
+ * thread is offline after catalog_reader_register().
+ */
+void catalog_reader_register(void);
+void catalog_reader_unregister(void);
+void catalog_reader_online(void);
+void catalog_reader_offline(void);
+void catalog_reader_quiescent(void);
+
+/* ---- Writing: the control thread ---- */
+
+/* NULL when out of memory. Registers the calling thread, the one writer, with RCU. */
+struct catalog *catalog_new(void);
+/* On the same thread. No reader may be left. Waits for pending frees. */
+void catalog_free(struct catalog *catalog);
+
+/*
+ * Makes a zone, with no apex yet: not seen by readers until catalog_set_zones(). `origin` is in
+ * wire form and lower case. NULL when out of memory.
+ */
+struct zone *catalog_zone_new(struct catalog *catalog, const uint8_t *origin, size_t origin_len);
+
+/* Frees a zone that was never published. NULL is fine. */
+void catalog_zone_free(struct zone *zone);
+
+/*
+ * Publishes the list of zones and frees those of the old list that are not in it. Every zone must
+ * have an apex entry. -1 when out of memory: nothing has changed.
+ */
+int catalog_set_zones(struct catalog *catalog, struct zone *const *zones, size_t n);
+
+/*
+ * A new entry with the name and room for `n_sets` sets of `sets_len` octets in all behind it
+ * (sets_off is set, the table and the sets are the caller's to fill). NULL when out of memory.
+ */
+struct entry *catalog_entry_new(const uint8_t *name, size_t name_len, size_t n_sets,
+				size_t sets_len);
+
+/*
+ * Publishes an entry under its own name and retires the one that was there; makes the empty
+ * non-terminals above. The catalog owns it from here on. A dynamic entry does not replace a static
+ * one: it is freed and the result is 1. 0: published. -1: out of memory, the entry is freed.
+ */
+int catalog_put(struct catalog *catalog, struct zone *zone, struct entry *entry);
+
+/*
+ * Removes a name's data: the name stays as an empty non-terminal while names exist below it, and
+ * empty non-terminals above that are needed no more go with it. A static entry is removed only if
+ * `is_static`. A name without data of that kind is ignored.
+ */
+void catalog_remove(struct catalog *catalog, struct zone *zone, const uint8_t *name, size_t len,
+		    bool is_static);
+
+/* Ends a batch of writes: sets every zone's serial and hands what was retired to RCU. */
+void catalog_publish(struct catalog *catalog, uint32_t serial);
+
+#endif
