@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "app/conf.h"
+
+#include "app/conf_file.h"
+#include "app/conf_value.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef ROSTERD_SYSCONFDIR
+#define ROSTERD_SYSCONFDIR "/etc/rosterd"
+#endif
+
+#define DEFAULT_DOMAIN "service.local"
+#define DEFAULT_DNS    "127.0.0.1@8600"
+#define DEFAULT_HTTP   "127.0.0.1@8500"
+#define DEFAULT_DATA   "./rosterd-data"
+
+enum {
+	DEFAULT_TTL_S = 5
+};
+
+static void zones_fini(struct conf *conf)
+{
+	for (size_t i = 0; i < conf->n_zones; i++) {
+		struct conf_zone *zone = &conf->zones[i];
+
+		free(zone->domain);
+		free(zone->file);
+		free(zone->filter.tag);
+		free(zone->filter.meta_key);
+		free(zone->filter.meta_value);
+	}
+	free(conf->zones);
+	conf->zones = NULL;
+	conf->n_zones = 0;
+}
+
+void conf_fini(struct conf *conf)
+{
+	if (!conf)
+		return;
+	zones_fini(conf);
+	free(conf->dns);
+	free(conf->http);
+	free(conf->data);
+	*conf = (struct conf){ 0 };
+}
+
+/* ---- Flags ---- */
+
+/* Each returns NULL, or what is wrong with the value. */
+static const char *put_zone(struct conf *conf, const char *text)
+{
+	const char *reason = NULL;
+
+	zones_fini(conf);
+	conf->zones = calloc(1, sizeof(*conf->zones));
+	if (!conf->zones)
+		return "does not fit into memory";
+	conf->n_zones = 1;
+	return conf_value_domain(text, conf->zones, &reason) ? NULL : reason;
+}
+
+static const char *put_addresses(const char *const *texts, size_t n_texts,
+				 struct listen_address **list, size_t *n)
+{
+	const char *reason = NULL;
+
+	free(*list);
+	*list = NULL;
+	*n = 0;
+	for (size_t i = 0; i < n_texts; i++)
+		if (!conf_value_put_address(texts[i], list, n, &reason))
+			return reason;
+	return NULL;
+}
+
+static const char *put_data(struct conf *conf, const char *text)
+{
+	free(conf->data);
+	conf->data = strdup(text);
+	return conf->data ? NULL : "does not fit into memory";
+}
+
+static int apply_flags(struct conf *conf, const struct conf_flags *flags, char *message,
+		       size_t message_size)
+{
+	const char *name = NULL, *reason = NULL;
+
+	if (flags->zone && (reason = put_zone(conf, flags->zone)))
+		name = "--zone";
+	else if (flags->n_dns &&
+		 (reason = put_addresses(flags->dns, flags->n_dns, &conf->dns, &conf->n_dns)))
+		name = "--dns";
+	else if (flags->http &&
+		 (reason = put_addresses(&flags->http, 1, &conf->http, &conf->n_http)))
+		name = "--http";
+	else if (flags->data && (reason = put_data(conf, flags->data)))
+		name = "--data";
+	else if (flags->workers && !conf_value_workers(flags->workers, &conf->workers, &reason))
+		name = "--workers";
+	if (name)
+		snprintf(message, message_size, "%s: a value %s", name, reason);
+	return name ? -1 : 0;
+}
+
+/* ---- Defaults ---- */
+
+static unsigned count_processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (n < 1)
+		return 1;
+	return n > LIMIT_WORKERS ? LIMIT_WORKERS : (unsigned)n;
+}
+
+static int apply_defaults(struct conf *conf, const struct conf_flags *flags, char **zone_dir)
+{
+	static const char *const dns = DEFAULT_DNS, *const http = DEFAULT_HTTP;
+
+	if (!conf->n_dns && put_addresses(&dns, 1, &conf->dns, &conf->n_dns))
+		return -1;
+	if (!conf->n_http && put_addresses(&http, 1, &conf->http, &conf->n_http))
+		return -1;
+	if (!conf->data && put_data(conf, DEFAULT_DATA))
+		return -1;
+	if (!conf->n_zones && put_zone(conf, DEFAULT_DOMAIN))
+		return -1;
+	if (!conf->workers)
+		conf->workers = count_processors();
+	if (!conf->ttl_s)
+		conf->ttl_s = DEFAULT_TTL_S;
+	if (!*zone_dir)
+		*zone_dir = flags->file ? conf_file_path(flags->file, "zones")
+					: strdup(ROSTERD_SYSCONFDIR "/zones");
+	return *zone_dir ? 0 : -1;
+}
+
+/*
+ * Finds a zone's file. The default one is taken if there is something of that name: should it be
+ * unreadable, reading it says so.
+ */
+static int find_zone_file(struct conf_zone *zone, const char *zone_dir)
+{
+	char *path;
+
+	if (zone->file && *zone->file == '/')
+		return 0;
+	if (asprintf(&path, "%s/%s%s", zone_dir, zone->file ? zone->file : zone->domain,
+		     zone->file ? "" : ".zone") < 0)
+		return -1;
+	if (zone->file) {
+		free(zone->file);
+		zone->file = path;
+	} else if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno == EACCES) {
+		zone->file = path;
+		zone->file_is_default = true;
+	} else {
+		free(path);
+	}
+	return 0;
+}
+
+int conf_load(struct conf *conf, const struct conf_flags *flags, char *message, size_t message_size)
+{
+	char *zone_dir = NULL;
+
+	*conf = (struct conf){ 0 };
+	if (flags->file && conf_file_read(flags->file, conf, &zone_dir, message, message_size) < 0)
+		goto err;
+	if (apply_flags(conf, flags, message, message_size) < 0)
+		goto err;
+	snprintf(message, message_size, "out of memory");
+	if (apply_defaults(conf, flags, &zone_dir) < 0)
+		goto err;
+	for (size_t i = 0; i < conf->n_zones; i++)
+		if (find_zone_file(&conf->zones[i], zone_dir) < 0)
+			goto err;
+	*message = '\0';
+	free(zone_dir);
+	return 0;
+
+err:
+	free(zone_dir);
+	conf_fini(conf);
+	return -1;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conf: the configuration, from flags and a strict YAML file (libyaml); rosterd.conf(5).
+ *
+ *     server:
+ *       dns: [127.0.0.1@8600]
+ *       http: [127.0.0.1@8500]
+ *       workers: 2
+ *       data: ./rosterd-data
+ *       ttl: 5s
+ *       zone-dir: zones
+ *     zone:
+ *       - domain: service.local
+ *         file: service.local.zone
+ *       - domain: eu.example
+ *         filter: {tag: eu}
+ *
+ * Keys stand in tables (conf_file.c) that parsing and the error for an unknown key share; flags in
+ * one (conf_flags.c) that parsing and --help share. Flags win over the file. Relative paths in the
+ * file are relative to its folder, a zone's `file` to zone-dir; flags and defaults to the working
+ * directory.
+ *
+ * A filter is {tag: TAG} or {meta: {key: KEY, value: VALUE}}. zone-dir is `zones` beside the file
+ * if not said, and without a file ROSTERD_SYSCONFDIR/zones.
+ */
+#ifndef ROSTERD_APP_CONF_H
+#define ROSTERD_APP_CONF_H
+
+#include "io/listen.h"
+#include "model/compile.h"
+
+/* Exit codes of rosterd (sysexits.h knows 78 as EX_CONFIG). */
+enum {
+	EXIT_USAGE = 2,
+	EXIT_CONFIG = 78,
+};
+
+struct conf_zone {
+	uint8_t origin[LIMIT_NAME];
+	size_t origin_len;
+	char *domain;         /* as text */
+	char *file;           /* path; NULL: no file, the built-in apex */
+	bool file_is_default; /* not configured, but there: ZONE-DIR/DOMAIN.zone */
+	struct zone_filter filter;
+};
+
+struct conf {
+	size_t n_dns, n_http, n_zones;
+	struct listen_address *dns, *http;
+	struct conf_zone *zones;
+	unsigned workers; /* as configured; default: the number of processors */
+	char *data;       /* directory */
+	uint32_t ttl_s;
+};
+
+/* What the command line says. Strings point into argv. */
+struct conf_flags {
+	const char *file;
+	const char *zone; /* replaces the file's zones */
+	const char *dns[LIMIT_ADDRESSES];
+	size_t n_dns;
+	const char *http;
+	const char *data;
+	const char *workers;
+	bool check_only, version, help;
+};
+
+/* Reads argv. false with a one-line message on bad usage. */
+bool conf_flags_parse(struct conf_flags *flags, int argc, char **argv, char *message,
+		      size_t message_size);
+
+/* The text of --help, made from the table of flags. */
+void conf_flags_help(char *text, size_t text_size);
+
+/*
+ * Fills `conf` from defaults, the file of `flags` (if it names one) and flags. -1 with a message:
+ * "FILE:LINE:COLUMN: reason"; then `conf` is empty. Either way conf_fini() may be called.
+ */
+int conf_load(struct conf *conf, const struct conf_flags *flags, char *message,
+	      size_t message_size);
+void conf_fini(struct conf *conf);
+
+#endif
