@@ -63,8 +63,6 @@ void world_init(struct world *world, uint64_t seed)
 	assert(world->compile);
 	answer_init(&world->answer, world->catalog, &world->reader);
 	random_init_seed(&world->answer.random, seed);
-	catalog_reader_register();
-	catalog_reader_offline();
 }
 
 static void world_zone_fini(struct world_zone *zone)
@@ -79,7 +77,6 @@ static void world_zone_fini(struct world_zone *zone)
 
 void world_fini(struct world *world)
 {
-	catalog_reader_unregister();
 	compile_free(world->compile);
 	catalog_free(world->catalog);
 	registry_free(world->registry);
@@ -143,7 +140,7 @@ static int serve(struct world *world, const struct world_zone *zones, size_t n, 
 out:
 	if (result != 0)
 		for (size_t i = 0; i < read; i++)
-			compile_static_zone_fini(&contents[i]);
+			static_zone_fini(&contents[i]);
 	return result;
 }
 
