@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * httpd: the HTTP port. Takes whole requests (io/http.h) and sends whole replies; what they mean is
+ * api/'s business. Control thread only.
+ *
+ * Promises: a request is complete within `request_ms` of its first octet, and a reply is read
+ * within that time, or the connection is closed; one that is idle for so long is closed too. What
+ * io/http.h refuses is answered with an error in JSON, and the connection closed only after the
+ * peer had time to read it. Over LIMIT_HTTP_CONNECTIONS a connection is closed at once and counted.
+ * Requests of one connection are answered in order, one at a time.
+ *
+ * It stands on libevent's buffers and not on its evhttp (2.1.12), which answers a body that is too
+ * large in HTML of its own, tells nobody when a connection ends, and reads what is ambiguous.
+ *
+ * The process must ignore SIGPIPE.
+ */
+#ifndef ROSTERD_IO_HTTPD_H
+#define ROSTERD_IO_HTTPD_H
+
+#include "api/api.h"
+#include "base/counters.h"
+
+struct event_base;
+struct httpd;
+struct httpd_request; /* one request whose reply is owed */
+
+/*
+ * A request has come. `request` is valid until httpd_reply(), which must be called exactly once,
+ * now or later. A client that leaves before is no concern of the callee.
+ */
+typedef void (*httpd_on_request)(void *cookie, struct httpd_request *owed,
+				 const struct api_request *request);
+
+/* NULL with a log line. Takes no socket yet. `request_ms` is LIMIT_HTTP_REQUEST_MS but in tests. */
+struct httpd *httpd_new(struct event_base *base, struct counters *counters, unsigned request_ms,
+			httpd_on_request on_request, void *cookie);
+
+/* Owed replies are dropped: no httpd_reply() for them; connections are closed. Not from a callback.
+ */
+void httpd_free(struct httpd *httpd);
+
+/* Serves a listening socket (io/listen.h), which it owns from here on. -1 with a log line. */
+int httpd_accept(struct httpd *httpd, int fd);
+
+/* Sends the reply. The caller keeps `reply` and frees it. `owed` is gone afterwards. */
+void httpd_reply(struct httpd_request *owed, const struct api_reply *reply);
+
+/*
+ * Stops accepting; replies from now on close their connection; idle connections are closed.
+ * httpd_is_idle() turns true once nothing is owed and nothing waits to be sent.
+ */
+void httpd_drain(struct httpd *httpd);
+bool httpd_is_idle(const struct httpd *httpd);
+
+#endif
