@@ -22,6 +22,7 @@
 	X(TCP_IDLE_MS, 10000, "ms", "RFC 7766 6.2.3 asks for seconds")                         \
 	X(TCP_BACKLOG_OUT, 262144, "octets", "unread replies; reading stops until they drain") \
 	X(CNAME_CHAIN, 8, "links", "ends loops; longer chains are errors in the zone")         \
+	X(ORIGIN, 120, "octets of a zone's name", "the longest names below it stay under 255")     \
 	X(ZONES, 64, "zones", "the zone is found by comparing suffixes one by one")            \
 	/* registrations */                                                                    \
 	X(LABEL, 63, "octets", "RFC 1035 2.3.4")                                               \

@@ -217,6 +217,14 @@ int catalog_put(struct catalog *catalog, struct zone *zone, struct entry *entry)
 void catalog_remove(struct catalog *catalog, struct zone *zone, const uint8_t *name, size_t len,
 		    bool is_static);
 
+/* Moves an entry's stable_until_ms. */
+static inline void catalog_set_stable(const struct entry *entry, uint64_t stable_until_ms)
+{
+	struct entry *writable = (struct entry *)(uintptr_t)entry;
+
+	atomic_store_explicit(&writable->stable_until_ms, stable_until_ms, memory_order_relaxed);
+}
+
 /* Ends a batch of writes: sets every zone's serial and hands what was retired to RCU. */
 void catalog_publish(struct catalog *catalog, uint32_t serial);
 

@@ -410,6 +410,18 @@ static void touch_groups(struct registry *registry, struct service *service,
 	}
 }
 
+/* An instance's own label wins over a tag of that name, so the tag's name depends on it. */
+static void touch_namesake(struct registry *registry, struct service *service, const char *label)
+{
+	struct group_key key = { .service = service, .kind = GROUP_TAG };
+	struct group *group;
+
+	strcpy(key.label, label);
+	group = find_group(registry, &key);
+	if (group)
+		touch_group(registry, group);
+}
+
 /* ---- Services and instances ---- */
 
 static struct service *new_service(struct registry *registry, const char *name)
@@ -580,6 +592,7 @@ static void remove_instance(struct registry *registry, struct instance *instance
 	if (service->n_instances == 0)
 		registry->n_services--;
 	touch_groups(registry, service, registration, -1);
+	touch_namesake(registry, service, registration->label);
 	touch_instance(registry, instance, INSTANCE_GONE);
 	touch_refresh(registry, service);
 	service->revision = ++registry->revision;
@@ -784,6 +797,7 @@ static enum registry_result create(struct registry *registry, struct registratio
 	if (service->n_instances == 1)
 		registry->n_services++;
 	touch_groups(registry, service, registration, 1);
+	touch_namesake(registry, service, registration->label);
 	settle(registry, instance, now_ms);
 	instance->created = instance->modified;
 	outcome->instance = instance;

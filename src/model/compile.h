@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * compile: registry -> answers. Turns dirty services into entries of the catalog, name by name, and
+ * zone files' records likewise. Control thread only.
+ *
+ * The names of a service (relative to each zone that shows it):
+ *
+ *   <service>                         A AAAA SRV TXT   GROUP_ALL
+ *   _<service>._<proto>               SRV              GROUP_PROTOCOL
+ *   <tag>.<service>                   A AAAA SRV TXT   GROUP_TAG, where no instance has that label
+ *   _<service>._<tag>                 SRV              GROUP_TAG, where no protocol has that name
+ *   _<port-name>._<proto>.<service>   SRV              GROUP_PORT
+ *   <instance>.<service>              A AAAA SRV TXT   each instance, healthy or not
+ *
+ * A label of 63 octets has no form with an underscore. A name that a zone file has, or has
+ * delegated, is the zone file's.
+ */
+#ifndef ROSTERD_MODEL_COMPILE_H
+#define ROSTERD_MODEL_COMPILE_H
+
+#include "model/catalog.h"
+#include "model/registry.h"
+#include "model/static_zone.h"
+
+struct compile;
+
+/* NULL when out of memory. Neither argument is owned. */
+struct compile *compile_new(struct registry *registry, struct catalog *catalog,
+			    struct counters *counters);
+void compile_free(struct compile *compile);
+
+/*
+ * Makes exactly these zones served; queries see the new ones once all their names are there. Zones
+ * that stay keep their table. Services whose names were, or are no longer, taken by a zone file are
+ * compiled anew. The compile owns the array's contents afterwards, and frees
+ * them; the array itself stays the caller's. -1 with a message: nothing has changed and the
+ * contents are still the caller's.
+ */
+int compile_set_zones(struct compile *compile, struct static_zone *zones, size_t n, uint64_t now_ms,
+		      char *message, size_t message_size);
+
+/* For registry_options.collides; the cookie is the struct compile. */
+bool compile_collides(void *compile, const struct registration *registration, char *name,
+		      size_t name_size);
+
+/*
+ * Compiles and publishes everything dirty. Afterwards queries see the registry as it is. Returns
+ * how many names were published.
+ */
+size_t compile_run(struct compile *compile, uint64_t now_ms);
+
+#endif
