@@ -551,7 +551,7 @@ int zonefile_read(const char *path, const uint8_t *origin, size_t origin_len,
 	result = read_zone(&reader, zone);
 	reader_fini(&reader);
 	if (result < 0)
-		compile_static_zone_fini(zone);
+		static_zone_fini(zone);
 out:
 	buf_fini(&text);
 	return result;
@@ -624,6 +624,6 @@ int zonefile_default(const uint8_t *origin, size_t origin_len, const struct addr
 	for (size_t i = 0; i < n; i++)
 		free(items[i].rdata);
 	if (result < 0)
-		compile_static_zone_fini(zone);
+		static_zone_fini(zone);
 	return result;
 }

@@ -23,7 +23,7 @@ enum {
 
 /*
  * Reads a file. `origin` in wire form. -1 with "FILE:LINE: reason" in message. The caller frees
- * with compile_static_zone_fini(). `zone->filter` is left empty.
+ * with static_zone_fini(). `zone->filter` is left empty.
  */
 int zonefile_read(const char *path, const uint8_t *origin, size_t origin_len,
 		  struct static_zone *zone, char *message, size_t message_size);
