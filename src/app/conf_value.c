@@ -2,7 +2,6 @@
 #include "app/conf_value.h"
 
 #include "dns/name.h"
-#include "io/zonefile.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,8 +32,8 @@ bool conf_value_domain(const char *text, struct conf_zone *zone, const char **re
 		*reason = "is the root zone, which cannot be served";
 		return false;
 	}
-	if (zone->origin_len > ZONEFILE_DEFAULT_ORIGIN_MAX) {
-		*reason = "is too long: no names fit below it";
+	if (zone->origin_len > LIMIT_ORIGIN) {
+		*reason = "is too long for a zone: names below it must fit too";
 		return false;
 	}
 	name_print(zone->origin, zone->origin_len, domain);

@@ -11,7 +11,7 @@
 #include "dns/rr.h"
 #include "io/zonefile_scan.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <ldns/ldns.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -601,11 +601,8 @@ int zonefile_default(const uint8_t *origin, size_t origin_len, const struct addr
 	size_t ns_len, soa_len, n = 0;
 	int result;
 
+	assert(origin_len <= LIMIT_ORIGIN);
 	zone_init(zone, origin, origin_len);
-	if (origin_len > ZONEFILE_DEFAULT_ORIGIN_MAX) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
 	ns_len = make_name(ns, "ns", origin, origin_len);
 	memcpy(soa, ns, ns_len);
 	soa_len = ns_len + make_name(soa + ns_len, "hostmaster", origin, origin_len);

@@ -17,8 +17,7 @@
 #include "model/compile.h"
 
 enum {
-	ZONEFILE_DEFAULT_TTL_S = 5,
-	ZONEFILE_DEFAULT_ORIGIN_MAX = LIMIT_NAME - 11, /* room for "hostmaster" */
+	ZONEFILE_DEFAULT_TTL_S = 5
 };
 
 /*
@@ -30,8 +29,8 @@ int zonefile_read(const char *path, const uint8_t *origin, size_t origin_len,
 
 /*
  * The content of a zone without a file: SOA (TTL and MINIMUM 5 s, RFC 2308) and NS, both naming
- * ns.<origin>, which has the addresses given. -1 with errno: out of memory, or the origin is longer
- * than ZONEFILE_DEFAULT_ORIGIN_MAX.
+ * ns.<origin>, which has the addresses given. -1 when out of memory. `origin_len` is at most
+ * LIMIT_ORIGIN.
  */
 int zonefile_default(const uint8_t *origin, size_t origin_len, const struct address *address,
 		     struct static_zone *zone);
