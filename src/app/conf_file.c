@@ -499,11 +499,6 @@ int conf_file_read(const char *path, struct conf *conf, char **zone_dir, char *m
 		snprintf(message, message_size, "%s: %s", path, reason);
 		goto out;
 	}
-	buf_put(&text, "", 0); /* an empty file has no data yet */
-	if (text.failed) {
-		snprintf(message, message_size, "%s: out of memory", path);
-		goto out;
-	}
 	result = check_events(&reader, &text);
 	if (result == 0)
 		result = read_document(&reader, &text);

@@ -25,7 +25,7 @@ static const char *read_all(int fd, size_t size_max, struct buf *out)
 	size_t start = out->len;
 	char chunk[16384];
 
-	for (;;) {
+	while (!out->failed) {
 		ssize_t n = read(fd, chunk, sizeof(chunk));
 
 		if (n < 0 && errno == EINTR)
@@ -33,13 +33,13 @@ static const char *read_all(int fd, size_t size_max, struct buf *out)
 		if (n < 0)
 			return strerror(errno);
 		if (n == 0)
-			return NULL;
+			break;
 		if ((size_t)n > size_max - (out->len - start))
 			return "is too large";
 		buf_put(out, chunk, (size_t)n);
-		if (out->failed)
-			return "out of memory";
 	}
+	buf_put(out, "", 0); /* an empty file is an empty string */
+	return out->failed ? "out of memory" : NULL;
 }
 
 int file_read(const char *path, size_t size_max, struct buf *out, const char **reason)

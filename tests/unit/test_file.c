@@ -52,6 +52,7 @@ START_TEST(device_null_is_empty)
 	buf_init(&out);
 	ck_assert_int_eq(file_read("/dev/null", 10, &out, &reason), 0);
 	ck_assert_uint_eq(out.len, 0);
+	ck_assert_str_eq(out.data, "");
 	ck_assert_int_eq(file_read("/dev/zero", 10, &out, &reason), -1);
 	buf_fini(&out);
 }
