@@ -499,6 +499,11 @@ static void answer_question(struct reply *reply)
 	for (unsigned link = 0; link <= LIMIT_CNAME_CHAIN; link++)
 		if (!answer_subject(reply, &subject, &names[link % 2]))
 			return;
+	/* A loop, or as good as one: an error in the zone file. */
+	reply->writer.at = reply->writer.message + query->question_end;
+	reply->n_answer = 0;
+	reply->flags = 0;
+	reply->rcode = RCODE_SERVFAIL;
 }
 
 /* ---- From a message to its reply ---- */

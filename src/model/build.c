@@ -89,17 +89,22 @@ void build_record(struct build *build, const void *rdata, size_t len, const void
 {
 	static const uint8_t owner[2] = { RR_OWNER_QUESTION >> 8, RR_OWNER_QUESTION & 0xff };
 	size_t record_len = RR_RDATA_AT + len + tail_len;
+	uint16_t type;
+	uint32_t ttl_s;
 	struct rrset *set;
 
 	if (is_failed(build))
 		return;
+	/* The set moves whenever octets are put. */
 	set = open_set(build);
+	type = set->type;
+	ttl_s = set->ttl_s;
 	if (!note_offset(build, set->count)) {
 		build->failed = true;
 		return;
 	}
 	buf_put(&build->sets, owner, sizeof(owner));
-	put_fixed(build, set->type, set->ttl_s, len + tail_len);
+	put_fixed(build, type, ttl_s, len + tail_len);
 	buf_put(&build->sets, rdata, len);
 	buf_put(&build->sets, tail, tail_len);
 	if (is_failed(build))

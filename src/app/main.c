@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rosterd: from the command line to control_run(). Exit codes: 0, 1 (the system refused something),
+ * 2 (usage), 78 (configuration or zone file).
+ */
+#include "app/control.h"
+#include "app/zones.h"
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int print_help(void)
+{
+	char text[4096];
+
+	conf_flags_help(text, sizeof(text));
+	return fputs(text, stdout) < 0 || fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int print_version(void)
+{
+	return puts("rosterd " PACKAGE_VERSION) < 0 || fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct conf_flags flags;
+	struct static_zone *zones;
+	struct conf conf;
+	char message[512];
+	int status;
+
+	if (!conf_flags_parse(&flags, argc, argv, message, sizeof(message))) {
+		fprintf(stderr, "rosterd: %s\n", message);
+		return EXIT_USAGE;
+	}
+	if (flags.help)
+		return print_help();
+	if (flags.version)
+		return print_version();
+	signal(SIGPIPE, SIG_IGN);
+	if (conf_load(&conf, &flags, message, sizeof(message))) {
+		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
+		return EXIT_CONFIG;
+	}
+	zones = zones_read(&conf, message, sizeof(message));
+	if (!zones) {
+		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
+		conf_fini(&conf);
+		return EXIT_CONFIG;
+	}
+	if (flags.check_only) {
+		zones_free(zones, conf.n_zones);
+		status = EXIT_SUCCESS;
+	} else {
+		status = control_run(&conf, &flags, zones);
+	}
+	conf_fini(&conf);
+	return status;
+}

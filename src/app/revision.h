@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * revision: what survives a restart so far, the numbering of changes, in the data directory.
+ *
+ * The file `revision` holds a number above every revision that was ever handed out. At start a
+ * block of 2^30 is reserved above it and written down, durably, before the first change; a block
+ * that runs out is followed by the next one. So revisions never go back, whatever ends the process,
+ * and a change costs no disk write. A block is below 2^31, so the SOA serial moves forward by RFC
+ * 1982 too.
+ *
+ * The file `lock` is held while the process lives: one server per data directory.
+ */
+#ifndef ROSTERD_APP_REVISION_H
+#define ROSTERD_APP_REVISION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct revision;
+
+/*
+ * Takes the directory, which is made if it is missing, and the first block. NULL with a message:
+ * the directory cannot be made or written, another server holds it, the file is not what we wrote.
+ */
+struct revision *revision_open(const char *directory, char *message, size_t message_size);
+void revision_close(struct revision *revision);
+
+/* The first number of the block that open reserved. */
+uint64_t revision_first(const struct revision *revision);
+
+/* To be told the newest revision now and then: reserves the next block in time. -1 with errno. */
+int revision_advance(struct revision *revision, uint64_t newest);
+
+#endif

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "io/tcp.h"
+
+#include "base/clock.h"
+#include "dns/wire.h"
+
+#include <event2/event.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	FRAME = 2,               /* octets of the length before a message (RFC 1035 4.2.2) */
+	READ_LEN = 65536,        /* octets read at a time */
+	OUT_LEN = 131072,        /* octets of replies after which they are written */
+	SLACK = 8,               /* dns/wire.h reads whole words */
+	ACCEPTS = 64,            /* connections accepted in a row */
+	ACCEPT_PAUSE_US = 100000 /* without descriptors there is nothing to accept with */
+};
+
+/*
+ * A connection holds memory only for what is unfinished: octets of a query that has not come whole,
+ * and replies that the peer has not taken.
+ *
+ *   state      reads   ends when
+ *   open       yes     idle; a zero-length message; an error
+ *   backlog    no      idle (the peer takes nothing); an error. Open again once all is written
+ *   closing    no      all is written; idle; an error
+ */
+struct connection {
+	TAILQ_ENTRY(connection) by_age; /* in tcp->connections, idle for longest first */
+	struct tcp *tcp;
+	struct event *readable, *writable;
+	int fd;
+	struct in6_addr peer;
+	uint64_t active_ms; /* when a query was complete last, or replies were taken */
+	bool is_closing;    /* the peer sends no more, or shall not */
+	uint8_t *in;        /* octets not answered yet, with the length before them */
+	size_t in_len;
+	uint8_t *out; /* replies not taken yet */
+	size_t out_len, out_sent;
+};
+
+TAILQ_HEAD(connections, connection);
+
+struct tcp {
+	struct worker *worker;
+	struct event *acceptable, *idle_timer, *accept_timer;
+	int fd;
+	size_t n_connections;
+	struct connections connections;
+	void (*on_drained)(void *cookie); /* NULL: not draining */
+	void *drained_cookie;
+
+	/* Each connection uses these for the time of one event. */
+	size_t out_len;
+	uint8_t in[FRAME + LIMIT_TCP_MESSAGE + READ_LEN];
+	uint8_t out[OUT_LEN + FRAME + LIMIT_TCP_MESSAGE + SLACK];
+};
+
+/* ---- Life of a connection ---- */
+
+static void connection_free(struct connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+
+	TAILQ_REMOVE(&tcp->connections, connection, by_age);
+	tcp->n_connections--;
+	if (connection->readable)
+		event_free(connection->readable);
+	if (connection->writable)
+		event_free(connection->writable);
+	close(connection->fd);
+	free(connection->in);
+	free(connection->out);
+	free(connection);
+	if (tcp->on_drained && tcp->n_connections == 0)
+		tcp->on_drained(tcp->drained_cookie);
+}
+
+static void set_timer(struct event *timer, uint64_t ms)
+{
+	struct timeval delay = {
+		.tv_sec = (time_t)(ms / 1000),
+		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
+	};
+
+	event_add(timer, &delay);
+}
+
+static void touch(struct connection *connection)
+{
+	struct connections *list = &connection->tcp->connections;
+
+	connection->active_ms = clock_mono_ms();
+	TAILQ_REMOVE(list, connection, by_age);
+	TAILQ_INSERT_TAIL(list, connection, by_age);
+}
+
+/* The timer runs while there are connections, for the one that is idle for longest. */
+static void on_idle_timer(evutil_socket_t fd, short what, void *cookie)
+{
+	struct tcp *tcp = cookie;
+	uint64_t now_ms = clock_mono_ms();
+	struct connection *oldest;
+
+	(void)fd;
+	(void)what;
+	while ((oldest = TAILQ_FIRST(&tcp->connections)) &&
+	       oldest->active_ms + LIMIT_TCP_IDLE_MS <= now_ms) {
+		counters_add(&tcp->worker->counters.tcp_idle, 1);
+		connection_free(oldest);
+	}
+	if (oldest)
+		set_timer(tcp->idle_timer, oldest->active_ms + LIMIT_TCP_IDLE_MS - now_ms);
+}
+
+/* ---- Writing ---- */
+
+/* Replaces an allocation by a copy of octets, NULL if there are none. -1 when out of memory. */
+static int keep(uint8_t **kept, size_t *kept_len, const uint8_t *octets, size_t len)
+{
+	uint8_t *copy = len ? malloc(len) : NULL;
+
+	if (len && !copy)
+		return -1;
+	if (len)
+		memcpy(copy, octets, len);
+	free(*kept);
+	*kept = copy;
+	*kept_len = len;
+	return 0;
+}
+
+/* Sends; what the socket does not take stays behind *sent. -1: the connection is broken. */
+static int send_octets(struct connection *connection, const uint8_t *octets, size_t len,
+		       size_t *sent)
+{
+	while (*sent < len) {
+		ssize_t n = send(connection->fd, octets + *sent, len - *sent,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n >= 0)
+			*sent += (size_t)n;
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return 0;
+		else if (errno != EINTR)
+			return -1;
+	}
+	return 0;
+}
+
+/* Writes the replies of this event. What the peer does not take now is kept: a backlog. */
+static int flush(struct connection *connection)
+{
+	struct tcp *tcp = connection->tcp;
+	size_t len = tcp->out_len, sent = 0;
+
+	tcp->out_len = 0;
+	if (len == 0)
+		return 0;
+	if (send_octets(connection, tcp->out, len, &sent))
+		return -1;
+	if (sent == len)
+		return 0;
+	connection->out_sent = 0;
+	if (keep(&connection->out, &connection->out_len, tcp->out + sent, len - sent))
+		return -1;
+	event_del(connection->readable);
+	return event_add(connection->writable, NULL);
+}
+
+/* ---- Answering ---- */
+
+/*
+ * Answers every whole query among `len` octets and returns how many octets that took. Stops where a
+ * backlog begins. SIZE_MAX: the connection must end.
+ */
+static size_t answer_queries(struct connection *connection, const uint8_t *in, size_t len)
+{
+	struct tcp *tcp = connection->tcp;
+	uint64_t now_ms = clock_coarse_ms();
+	size_t at = 0;
+
+	while (len - at >= FRAME && !connection->out) {
+		size_t query_len = wire_get16(in + at), reply_len;
+		uint8_t *out = tcp->out + tcp->out_len;
+
+		if (query_len == 0) {
+			connection->is_closing = true;
+			return len;
+		}
+		if (len - at - FRAME < query_len)
+			break;
+		memcpy(out + FRAME, in + at + FRAME, query_len);
+		at += FRAME + query_len;
+		reply_len =
+			answer(&tcp->worker->answer, ANSWER_TCP, now_ms, out + FRAME, query_len);
+		if (reply_len == 0)
+			continue;
+		wire_set16(out, (uint16_t)reply_len);
+		tcp->out_len += FRAME + reply_len;
+		if (tcp->out_len > OUT_LEN && flush(connection))
+			return SIZE_MAX;
+	}
+	return at;
+}
+
+/* Takes octets that came, together with those that were kept: they lie in tcp->in. */
+static void serve(struct connection *connection, size_t len)
+{
+	struct tcp *tcp = connection->tcp;
+	size_t used;
+
+	worker_enter(tcp->worker);
+	used = answer_queries(connection, tcp->in, len);
+	worker_leave(tcp->worker);
+	if (used == SIZE_MAX || flush(connection) ||
+	    keep(&connection->in, &connection->in_len, tcp->in + used, len - used)) {
+		tcp->out_len = 0;
+		connection_free(connection);
+		return;
+	}
+	if (used)
+		touch(connection);
+	if (connection->is_closing && !connection->out)
+		connection_free(connection);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *cookie)
+{
+	struct connection *connection = cookie;
+	struct tcp *tcp = connection->tcp;
+	size_t kept = connection->in_len;
+	ssize_t n;
+
+	(void)what;
+	if (kept)
+		memcpy(tcp->in, connection->in, kept);
+	n = recv(fd, tcp->in + kept, READ_LEN, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return;
+	if (n < 0) {
+		connection_free(connection);
+		return;
+	}
+	if (n == 0) {
+		connection->is_closing = true;
+		event_del(connection->readable);
+	}
+	serve(connection, kept + (size_t)n);
+}
+
+/* The peer takes replies again. Once it has all of them, the queries behind them have their turn.
+ */
+static void on_writable(evutil_socket_t fd, short what, void *cookie)
+{
+	struct connection *connection = cookie;
+	struct tcp *tcp = connection->tcp;
+	size_t sent = connection->out_sent;
+
+	(void)fd;
+	(void)what;
+	if (send_octets(connection, connection->out, connection->out_len, &connection->out_sent)) {
+		connection_free(connection);
+		return;
+	}
+	if (connection->out_sent > sent)
+		touch(connection);
+	if (connection->out_sent < connection->out_len)
+		return;
+	keep(&connection->out, &connection->out_len, NULL, 0);
+	event_del(connection->writable);
+	if (!connection->is_closing)
+		event_add(connection->readable, NULL);
+	if (connection->in_len)
+		memcpy(tcp->in, connection->in, connection->in_len);
+	serve(connection, connection->in_len);
+}
+
+/* ---- Accepting ---- */
+
+static struct in6_addr peer_address(const struct sockaddr_storage *sockaddr)
+{
+	struct in6_addr address = IN6ADDR_ANY_INIT;
+
+	if (sockaddr->ss_family == AF_INET6)
+		address = ((const struct sockaddr_in6 *)(const void *)sockaddr)->sin6_addr;
+	else
+		memcpy(address.s6_addr + 12,
+		       &((const struct sockaddr_in *)(const void *)sockaddr)->sin_addr, 4);
+	return address;
+}
+
+/* Makes room for one more connection of `peer`: whoever is idle for longest goes. */
+static void make_room(struct tcp *tcp, const struct in6_addr *peer)
+{
+	struct connection *connection, *oldest = NULL;
+	size_t n = 0;
+
+	TAILQ_FOREACH(connection, &tcp->connections, by_age)
+	{
+		if (memcmp(&connection->peer, peer, sizeof(*peer)) != 0)
+			continue;
+		if (!oldest)
+			oldest = connection;
+		n++;
+	}
+	if (n < LIMIT_TCP_PER_CLIENT)
+		oldest = tcp->n_connections < LIMIT_TCP_CONNECTIONS
+				 ? NULL
+				 : TAILQ_FIRST(&tcp->connections);
+	if (oldest) {
+		counters_add(&tcp->worker->counters.tcp_refused, 1);
+		connection_free(oldest);
+	}
+}
+
+static void connection_new(struct tcp *tcp, int fd, const struct sockaddr_storage *sockaddr)
+{
+	struct event_base *base = tcp->worker->base;
+	struct connection *connection = calloc(1, sizeof(*connection));
+
+	if (!connection) {
+		close(fd);
+		return;
+	}
+	connection->tcp = tcp;
+	connection->fd = fd;
+	connection->peer = peer_address(sockaddr);
+	connection->active_ms = clock_mono_ms();
+	make_room(tcp, &connection->peer);
+	TAILQ_INSERT_TAIL(&tcp->connections, connection, by_age);
+	tcp->n_connections++;
+	connection->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, connection);
+	connection->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, connection);
+	if (!connection->readable || !connection->writable ||
+	    event_add(connection->readable, NULL)) {
+		connection_free(connection);
+		return;
+	}
+	counters_add(&tcp->worker->counters.tcp_accepted, 1);
+	if (!event_pending(tcp->idle_timer, EV_TIMEOUT, NULL))
+		set_timer(tcp->idle_timer, LIMIT_TCP_IDLE_MS);
+}
+
+/* Out of descriptors or memory: the connection idle for longest gives its own, or we wait. */
+static void on_accept_failed(struct tcp *tcp)
+{
+	struct connection *oldest = TAILQ_FIRST(&tcp->connections);
+	struct timeval pause = { .tv_usec = ACCEPT_PAUSE_US };
+
+	counters_add(&tcp->worker->counters.tcp_refused, 1);
+	if (oldest)
+		connection_free(oldest);
+	event_del(tcp->acceptable);
+	event_add(tcp->accept_timer, &pause);
+}
+
+static void on_accept_timer(evutil_socket_t fd, short what, void *cookie)
+{
+	struct tcp *tcp = cookie;
+
+	(void)fd;
+	(void)what;
+	if (!tcp->on_drained)
+		event_add(tcp->acceptable, NULL);
+}
+
+static void on_acceptable(evutil_socket_t fd, short what, void *cookie)
+{
+	struct tcp *tcp = cookie;
+
+	(void)what;
+	for (unsigned i = 0; i < ACCEPTS; i++) {
+		struct sockaddr_storage sockaddr;
+		socklen_t len = sizeof(sockaddr);
+		int accepted = accept4(fd, (struct sockaddr *)&sockaddr, &len,
+				       SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (accepted >= 0) {
+			connection_new(tcp, accepted, &sockaddr);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			on_accept_failed(tcp);
+		if (errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}
+
+/* ---- Life ---- */
+
+struct tcp *tcp_new(struct worker *worker, int fd)
+{
+	struct tcp *tcp = calloc(1, sizeof(*tcp));
+
+	if (!tcp)
+		return NULL;
+	tcp->worker = worker;
+	tcp->fd = fd;
+	TAILQ_INIT(&tcp->connections);
+	tcp->acceptable = event_new(worker->base, fd, EV_READ | EV_PERSIST, on_acceptable, tcp);
+	tcp->idle_timer = evtimer_new(worker->base, on_idle_timer, tcp);
+	tcp->accept_timer = evtimer_new(worker->base, on_accept_timer, tcp);
+	if (!tcp->acceptable || !tcp->idle_timer || !tcp->accept_timer ||
+	    event_add(tcp->acceptable, NULL)) {
+		tcp->fd = -1;
+		tcp_free(tcp);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return tcp;
+}
+
+void tcp_free(struct tcp *tcp)
+{
+	if (!tcp)
+		return;
+	tcp->on_drained = NULL;
+	while (!TAILQ_EMPTY(&tcp->connections))
+		connection_free(TAILQ_FIRST(&tcp->connections));
+	if (tcp->acceptable)
+		event_free(tcp->acceptable);
+	if (tcp->idle_timer)
+		event_free(tcp->idle_timer);
+	if (tcp->accept_timer)
+		event_free(tcp->accept_timer);
+	if (tcp->fd >= 0)
+		close(tcp->fd);
+	free(tcp);
+}
+
+void tcp_drain(struct tcp *tcp, void (*on_drained)(void *cookie), void *cookie)
+{
+	struct connection *connection = TAILQ_FIRST(&tcp->connections);
+
+	event_del(tcp->acceptable);
+	while (connection) {
+		struct connection *next = TAILQ_NEXT(connection, by_age);
+
+		connection->is_closing = true;
+		event_del(connection->readable);
+		if (!connection->out)
+			connection_free(connection);
+		connection = next;
+	}
+	if (tcp->n_connections == 0) {
+		on_drained(cookie);
+		return;
+	}
+	tcp->on_drained = on_drained;
+	tcp->drained_cookie = cookie;
+}

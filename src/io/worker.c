@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "io/worker.h"
+
+#include "base/queue.h"
+
+#include <event2/event.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+/* A call from another thread. */
+struct call {
+	struct queue_node node;
+	void (*function)(void *cookie);
+	void *cookie;
+};
+
+struct worker_thread {
+	struct worker worker; /* first: the header's half */
+	pthread_t thread;
+	bool is_running;
+	struct queue *calls;
+	struct event *on_calls;
+	struct call *stop; /* made at the start, so that stopping cannot fail */
+};
+
+static struct worker_thread *thread_of(struct worker *worker)
+{
+	return (struct worker_thread *)(void *)worker;
+}
+
+void worker_enter(struct worker *worker)
+{
+	(void)worker;
+	catalog_reader_online();
+}
+
+void worker_quiescent(struct worker *worker)
+{
+	(void)worker;
+	catalog_reader_quiescent();
+}
+
+void worker_leave(struct worker *worker)
+{
+	(void)worker;
+	catalog_reader_offline();
+}
+
+static void run_calls(evutil_socket_t fd, short what, void *cookie)
+{
+	struct worker_thread *thread = cookie;
+	struct queue_node *node = queue_take(thread->calls);
+
+	(void)fd;
+	(void)what;
+	while (node) {
+		struct call *call = (struct call *)(void *)node;
+
+		node = node->next;
+		call->function(call->cookie);
+		free(call);
+	}
+}
+
+int worker_run(struct worker *worker, void (*function)(void *cookie), void *cookie)
+{
+	struct call *call = malloc(sizeof(*call));
+
+	if (!call)
+		return -1;
+	*call = (struct call){ .function = function, .cookie = cookie };
+	queue_push(thread_of(worker)->calls, &call->node);
+	return 0;
+}
+
+static void *run_worker(void *cookie)
+{
+	struct worker_thread *thread = cookie;
+
+	catalog_reader_register();
+	event_base_dispatch(thread->worker.base);
+	catalog_reader_unregister();
+	return NULL;
+}
+
+struct worker *worker_new(const struct catalog *catalog)
+{
+	struct worker_thread *thread = calloc(1, sizeof(*thread));
+
+	if (!thread)
+		return NULL;
+	thread->worker.base = event_base_new();
+	thread->calls = queue_new();
+	thread->stop = malloc(sizeof(*thread->stop));
+	if (!thread->worker.base || !thread->calls || !thread->stop)
+		goto fail;
+	thread->on_calls = event_new(thread->worker.base, queue_fd(thread->calls),
+				     EV_READ | EV_PERSIST, run_calls, thread);
+	if (!thread->on_calls || event_add(thread->on_calls, NULL))
+		goto fail;
+	answer_init(&thread->worker.answer, catalog, &thread->worker.counters);
+	return &thread->worker;
+fail:
+	worker_free(&thread->worker);
+	return NULL;
+}
+
+void worker_free(struct worker *worker)
+{
+	struct worker_thread *thread = thread_of(worker);
+
+	if (!worker)
+		return;
+	if (thread->on_calls)
+		event_free(thread->on_calls);
+	if (thread->worker.base)
+		event_base_free(thread->worker.base);
+	if (thread->calls) {
+		struct queue_node *node = queue_take(thread->calls);
+
+		while (node) {
+			struct queue_node *next = node->next;
+
+			free(node);
+			node = next;
+		}
+		queue_free(thread->calls);
+	}
+	free(thread->stop);
+	free(thread);
+}
+
+int worker_start(struct worker *worker)
+{
+	struct worker_thread *thread = thread_of(worker);
+	int error = pthread_create(&thread->thread, NULL, run_worker, thread);
+
+	if (error) {
+		errno = error;
+		return -1;
+	}
+	thread->is_running = true;
+	return 0;
+}
+
+static void end_loop(void *cookie)
+{
+	event_base_loopbreak(cookie);
+}
+
+void worker_stop(struct worker *worker)
+{
+	struct worker_thread *thread = thread_of(worker);
+
+	if (!thread->is_running)
+		return;
+	*thread->stop = (struct call){ .function = end_loop, .cookie = worker->base };
+	queue_push(thread->calls, &thread->stop->node);
+	thread->stop = NULL;
+	pthread_join(thread->thread, NULL);
+	thread->is_running = false;
+}
