@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "api/native.h"
+
+#include "base/buf.h"
+
+#include <check.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	T0_MS = 1000000,
+	REVISION = 41,
+};
+
+static struct api api;
+static struct counters counters;
+static struct address caller;
+static struct api_reply reply;
+static json_t *json; /* the reply's body */
+static bool is_ready;
+
+static bool on_is_ready(void *cookie)
+{
+	(void)cookie;
+	return is_ready;
+}
+
+static void on_read_counters(void *cookie, struct counters *sum)
+{
+	(void)cookie;
+	counters_read(sum, &counters);
+}
+
+/* Names with a zone file's record. */
+static bool on_collides(void *cookie, const struct registration *registration, char *name,
+			size_t name_size)
+{
+	(void)cookie;
+	snprintf(name, name_size, "%s.service.local", registration->service);
+	return strcmp(registration->service, "www") == 0;
+}
+
+static void set_up(void)
+{
+	const struct registry_options options = {
+		.revision = REVISION,
+		.ttl_s = 5,
+		.counters = &counters,
+		.collides = on_collides,
+	};
+	const char *reason;
+
+	memset(&counters, 0, sizeof(counters));
+	is_ready = true;
+	api = (struct api){
+		.registry = registry_new(&options),
+		.is_ready = on_is_ready,
+		.read_counters = on_read_counters,
+	};
+	ck_assert_ptr_nonnull(api.registry);
+	caller = (struct address){ .has_v4 = false };
+	ck_assert(record_address_parse("127.0.0.1", &caller, &reason));
+}
+
+static void forget_reply(void)
+{
+	json_decref(json);
+	json = NULL;
+	api_reply_fini(&reply);
+}
+
+static void tear_down(void)
+{
+	forget_reply();
+	registry_free(api.registry);
+}
+
+/* Sends a request; the status of the reply, whose body is in `json` where it is JSON. */
+static int ask(enum api_method method, const char *path, const char *query, const char *body)
+{
+	const struct api_request request = {
+		.method = method,
+		.path = path,
+		.query = query,
+		.body = body,
+		.body_len = body ? strlen(body) : 0,
+		.caller = &caller,
+	};
+
+	forget_reply();
+	api_handle(&api, native_routes, native_n_routes, &request, T0_MS, &reply);
+	json = json_loadb(reply.body ? reply.body : "", reply.body_len, 0, NULL);
+	return reply.status;
+}
+
+static int post(const char *path, const char *body)
+{
+	return ask(API_POST, path, NULL, body);
+}
+
+static int get(const char *path)
+{
+	return ask(API_GET, path, NULL, NULL);
+}
+
+static const char *text_at(const json_t *in, const char *key)
+{
+	const char *text = json_string_value(json_object_get(in, key));
+
+	return text ? text : "(none)";
+}
+
+static json_int_t number_at(const json_t *in, const char *key)
+{
+	ck_assert_msg(json_is_integer(json_object_get(in, key)), "%s", key);
+	return json_integer_value(json_object_get(in, key));
+}
+
+static const char *error_at(const json_t *in, const char *key)
+{
+	return text_at(json_object_get(in, "error"), key);
+}
+
+/* The slot of an array's reply. */
+static json_t *slot(size_t i)
+{
+	return json_array_get(json_object_get(json, "results"), i);
+}
+
+static void register_one(const char *service, const char *id)
+{
+	char body[256];
+
+	snprintf(body, sizeof(body),
+		 "{\"name\":\"%s\",\"id\":\"%s\",\"ip\":\"10.0.0.1\",\"port\":1}", service, id);
+	ck_assert_int_eq(post("/registry/register", body), 201);
+}
+
+/* ---- Registering ---- */
+
+START_TEST(registers_one)
+{
+	const char *body = "{\"name\":\"payment\",\"ip\":\"10.0.0.1\",\"port\":8080}";
+
+	ck_assert_int_eq(post("/registry/register", body), 201);
+	ck_assert_str_eq(text_at(json, "service"), "payment");
+	ck_assert_str_eq(text_at(json, "id"), "10-0-0-1-8080");
+	ck_assert_str_eq(text_at(json, "name"), "10-0-0-1-8080");
+	ck_assert_str_eq(text_at(json, "status"), "passing");
+	ck_assert_int_eq(number_at(json, "revision"), REVISION + 1);
+	ck_assert_int_eq(post("/registry/register", body), 200);
+	ck_assert_int_eq(number_at(json, "revision"), REVISION + 1);
+	ck_assert_uint_eq(registry_count_instances(api.registry), 1);
+}
+END_TEST
+
+START_TEST(a_refused_registration_changes_nothing)
+{
+	ck_assert_int_eq(
+		post("/registry/register", "{\"name\":\"a\",\"ip\":\"10.0.0.1\",\"port\":0}"), 400);
+	ck_assert_str_eq(error_at(json, "code"), "bad-request");
+	ck_assert_str_eq(error_at(json, "field"), "port");
+	ck_assert_int_eq(post("/registry/register", "{\"name\":"), 400);
+	ck_assert_ptr_null(json_object_get(json_object_get(json, "error"), "field"));
+	ck_assert_int_eq(post("/registry/register", NULL), 400);
+	ck_assert_int_eq(post("/registry/register", "\"x\""), 400);
+	ck_assert_int_eq(
+		post("/registry/register", "{\"name\":\"www\",\"ip\":\"10.0.0.1\",\"port\":1}"),
+		409);
+	ck_assert_str_eq(error_at(json, "code"), "conflict");
+	ck_assert_ptr_nonnull(strstr(error_at(json, "message"), "www"));
+	ck_assert_uint_eq(registry_count_instances(api.registry), 0);
+	ck_assert_uint_eq(registry_revision(api.registry), REVISION);
+}
+END_TEST
+
+START_TEST(an_array_with_one_bad_entry_applies_the_others)
+{
+	ck_assert_int_eq(post("/registry/register",
+			      "[{\"name\":\"a\",\"ip\":\"10.0.0.1\",\"port\":1},"
+			      "{\"name\":\"a\",\"ip\":\"10.0.0.2\",\"port\":70000},"
+			      "{\"name\":\"a\",\"ip\":\"10.0.0.3\",\"port\":1,\"checks\":[{}]},"
+			      "7,"
+			      "{\"name\":\"b\",\"ip\":\"10.0.0.1\",\"port\":1}]"),
+			 207);
+	ck_assert_uint_eq(json_array_size(json_object_get(json, "results")), 5);
+	ck_assert_int_eq(number_at(slot(0), "status"), 201);
+	ck_assert_str_eq(text_at(slot(0), "service"), "a");
+	ck_assert_str_eq(text_at(slot(0), "id"), "10-0-0-1-1");
+	ck_assert_int_eq(number_at(slot(1), "status"), 400);
+	ck_assert_str_eq(error_at(slot(1), "field"), "[1].port");
+	ck_assert_str_eq(error_at(slot(2), "field"), "[2].checks[0].kind");
+	ck_assert_str_eq(error_at(slot(3), "field"), "[3]");
+	ck_assert_int_eq(number_at(slot(4), "status"), 201);
+	ck_assert_int_eq(number_at(json, "revision"), REVISION + 2);
+	ck_assert_uint_eq(registry_count_instances(api.registry), 2);
+}
+END_TEST
+
+START_TEST(the_status_of_an_array)
+{
+	const char *good = "[{\"name\":\"a\",\"ip\":\"10.0.0.1\",\"port\":1}]";
+
+	ck_assert_int_eq(post("/registry/register", good), 201);
+	ck_assert_int_eq(post("/registry/register", good), 200);
+	ck_assert_int_eq(post("/registry/register",
+			      "[{\"name\":\"www\",\"ip\":\"10.0.0.1\",\"port\":1},{}]"),
+			 409);
+	ck_assert_uint_eq(json_array_size(json_object_get(json, "results")), 2);
+	ck_assert_int_eq(post("/registry/register", "[]"), 400);
+}
+END_TEST
+
+START_TEST(the_same_instance_twice_is_applied_in_order)
+{
+	ck_assert_int_eq(post("/registry/register",
+			      "[{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":1},"
+			      "{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.2\",\"port\":2}]"),
+			 201);
+	ck_assert_int_eq(number_at(slot(0), "status"), 201);
+	ck_assert_int_eq(number_at(slot(1), "status"), 200);
+	ck_assert_int_eq(get("/registry/services/a/instances/x"), 200);
+	ck_assert_str_eq(text_at(json, "ip"), "10.0.0.2");
+	ck_assert_int_eq(number_at(json, "port"), 2);
+}
+END_TEST
+
+/* An array of `n` registrations. */
+static void print_array(struct buf *body, size_t n)
+{
+	buf_init(body);
+	for (size_t i = 0; i < n; i++)
+		buf_print(body, "%c{\"name\":\"a\",\"ip\":\"10.0.0.1\",\"port\":%zu}",
+			  i ? ',' : '[', i + 1);
+	buf_print(body, "]");
+}
+
+START_TEST(bounds_arrays)
+{
+	struct buf body;
+
+	print_array(&body, LIMIT_REGISTER_ARRAY + 1);
+	ck_assert_int_eq(post("/registry/register", body.data), 413);
+	ck_assert_str_eq(error_at(json, "code"), "too-large");
+	ck_assert_uint_eq(registry_count_instances(api.registry), 0);
+	buf_fini(&body);
+	print_array(&body, LIMIT_REGISTER_ARRAY);
+	ck_assert_int_eq(post("/registry/register", body.data), 201);
+	ck_assert_uint_eq(registry_count_instances(api.registry), LIMIT_REGISTER_ARRAY);
+	buf_fini(&body);
+}
+END_TEST
+
+/* ---- Heartbeats ---- */
+
+START_TEST(heartbeats)
+{
+	register_one("a", "x");
+	ck_assert_int_eq(post("/registry/heartbeat", "{\"service\":\"a\"}"), 200);
+	ck_assert_str_eq(text_at(json, "id"), "x");
+	ck_assert_str_eq(text_at(json, "status"), "passing");
+	ck_assert_int_eq(
+		post("/registry/heartbeat",
+		     "{\"service\":\"a\",\"id\":\"x\",\"status\":\"critical\",\"output\":\"o\"}"),
+		200);
+	ck_assert_str_eq(text_at(json, "status"), "critical");
+	ck_assert_int_eq(number_at(json, "revision"), (json_int_t)registry_revision(api.registry));
+	ck_assert_int_eq(get("/registry/services/a/instances/x"), 200);
+	ck_assert_str_eq(text_at(json, "output"), "o");
+	ck_assert(json_is_false(json_object_get(json, "healthy")));
+}
+END_TEST
+
+START_TEST(unknown_and_ambiguous_heartbeats)
+{
+	const char *message;
+
+	ck_assert_int_eq(post("/registry/heartbeat", "{\"service\":\"a\",\"id\":\"x\"}"), 404);
+	ck_assert_str_eq(error_at(json, "code"), "not-found");
+	message = error_at(json, "message");
+	ck_assert_str_eq(message + strlen(message) - strlen("register again"), "register again");
+	register_one("a", "x");
+	register_one("a", "y");
+	ck_assert_int_eq(post("/registry/heartbeat", "{\"service\":\"a\"}"), 400);
+	ck_assert_int_eq(post("/registry/heartbeat", "[{\"service\":\"a\",\"id\":\"y\"},"
+						     "{\"service\":\"a\",\"id\":\"z\"}]"),
+			 207);
+	ck_assert_int_eq(number_at(slot(0), "status"), 200);
+	ck_assert_int_eq(number_at(slot(1), "status"), 404);
+	ck_assert_str_eq(error_at(slot(1), "field"), "[1]");
+}
+END_TEST
+
+/* ---- Deregistering ---- */
+
+START_TEST(deregisters)
+{
+	register_one("a", "x");
+	register_one("a", "y/z");
+	ck_assert_int_eq(post("/registry/deregister", "{\"service\":\"a\",\"id\":\"x\"}"), 200);
+	ck_assert_str_eq(text_at(json, "id"), "x");
+	ck_assert_int_eq(number_at(json, "revision"), REVISION + 3);
+	ck_assert_int_eq(post("/registry/deregister", "{\"service\":\"a\",\"id\":\"x\"}"), 404);
+	ck_assert_int_eq(ask(API_DELETE, "/registry/services/A/instances/y%2Fz", NULL, NULL), 200);
+	ck_assert_str_eq(text_at(json, "service"), "a");
+	ck_assert_str_eq(text_at(json, "id"), "y/z");
+	ck_assert_int_eq(ask(API_DELETE, "/registry/services/a/instances/y", NULL, NULL), 404);
+	ck_assert_int_eq(ask(API_DELETE, "/registry/services/a.b/instances/y", NULL, NULL), 404);
+	ck_assert_uint_eq(registry_count_instances(api.registry), 0);
+	ck_assert_int_eq(post("/registry/deregister", "[{\"service\":\"a\",\"id\":\"x\"}]"), 400);
+}
+END_TEST
+
+/* ---- Reading ---- */
+
+START_TEST(lists_services)
+{
+	json_t *list;
+
+	ck_assert_int_eq(get("/registry/services"), 200);
+	ck_assert_uint_eq(json_array_size(json_object_get(json, "services")), 0);
+	register_one("b", "x");
+	register_one("a", "y");
+	register_one("a", "x");
+	ck_assert_int_eq(get("/registry/services"), 200);
+	list = json_object_get(json, "services");
+	ck_assert_uint_eq(json_array_size(list), 2);
+	ck_assert_str_eq(text_at(json_array_get(list, 0), "service"), "a");
+	ck_assert_uint_eq(json_array_size(json_object_get(json_array_get(list, 0), "instances")),
+			  2);
+	ck_assert_ptr_null(json_object_get(json, "next"));
+	ck_assert_int_eq(ask(API_GET, "/registry/services", "x=1&after=A", NULL), 200);
+	list = json_object_get(json, "services");
+	ck_assert_uint_eq(json_array_size(list), 1);
+	ck_assert_str_eq(text_at(json_array_get(list, 0), "service"), "b");
+}
+END_TEST
+
+START_TEST(long_lists_go_on_in_the_next_request)
+{
+	enum {
+		SERVICES = 3,
+		INSTANCES = LIMIT_LIST_INSTANCES / 2,
+	};
+	char service[16], id[16];
+
+	for (size_t i = 0; i < SERVICES; i++)
+		for (size_t j = 0; j < INSTANCES; j++) {
+			snprintf(service, sizeof(service), "s%zu", i);
+			snprintf(id, sizeof(id), "i%zu", j);
+			register_one(service, id);
+		}
+	ck_assert_int_eq(get("/registry/services"), 200);
+	ck_assert_uint_eq(json_array_size(json_object_get(json, "services")), 2);
+	ck_assert_str_eq(text_at(json, "next"), "s1");
+	ck_assert_int_eq(ask(API_GET, "/registry/services", "after=s1", NULL), 200);
+	ck_assert_uint_eq(json_array_size(json_object_get(json, "services")), 1);
+	ck_assert_ptr_null(json_object_get(json, "next"));
+}
+END_TEST
+
+START_TEST(shows_a_service_and_an_instance)
+{
+	register_one("a", "Node 1");
+	ck_assert_int_eq(get("/registry/services/A"), 200);
+	ck_assert_str_eq(text_at(json, "service"), "a");
+	ck_assert_int_eq(get("/registry/services/a/instances/Node%201"), 200);
+	ck_assert_str_eq(text_at(json, "id"), "Node 1");
+	ck_assert_int_eq(ask(API_HEAD, "/registry/services/a", NULL, NULL), 200);
+	ck_assert_int_eq(get("/registry/services/b"), 404);
+	ck_assert_int_eq(get("/registry/services/a/instances/b"), 404);
+	ck_assert_int_eq(get("/registry/services/a/"), 404);
+	ck_assert_int_eq(get("/registry//services"), 404);
+	ck_assert_int_eq(ask(API_PUT, "/registry/services/a", NULL, "{}"), 405);
+	ck_assert_str_eq(reply.allow, "GET, HEAD");
+}
+END_TEST
+
+START_TEST(tells_of_itself)
+{
+	register_one("a", "x");
+	ck_assert_int_eq(get("/health/live"), 200);
+	ck_assert_int_eq(get("/health/ready"), 200);
+	is_ready = false;
+	ck_assert_int_eq(get("/health/ready"), 503);
+	ck_assert_str_eq(error_at(json, "code"), "unavailable");
+	ck_assert_int_eq(get("/metrics"), 200);
+	ck_assert_ptr_nonnull(strstr(reply.content_type, "text/plain"));
+	ck_assert_ptr_nonnull(strstr(reply.body, "rosterd_registrations_total 1\n"));
+	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_services 1\n"));
+	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_instances 1\n"));
+	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_revision 42\n"));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("native");
+	TCase *tcase = tcase_create("native");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	suite_add_tcase(suite, tcase);
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, registers_one);
+	tcase_add_test(tcase, a_refused_registration_changes_nothing);
+	tcase_add_test(tcase, an_array_with_one_bad_entry_applies_the_others);
+	tcase_add_test(tcase, the_status_of_an_array);
+	tcase_add_test(tcase, the_same_instance_twice_is_applied_in_order);
+	tcase_add_test(tcase, bounds_arrays);
+	tcase_add_test(tcase, heartbeats);
+	tcase_add_test(tcase, unknown_and_ambiguous_heartbeats);
+	tcase_add_test(tcase, deregisters);
+	tcase_add_test(tcase, lists_services);
+	tcase_add_test(tcase, long_lists_go_on_in_the_next_request);
+	tcase_add_test(tcase, shows_a_service_and_an_instance);
+	tcase_add_test(tcase, tells_of_itself);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
