@@ -80,12 +80,25 @@ struct httpd {
 	struct event *resume; /* accepting, after it failed */
 	uint64_t accept_logged_ms;
 	bool is_draining;
+	void (*on_idle)(void *cookie); /* draining, and there are still connections */
+	void *idle_cookie;
 };
 
 /* ---- Connections ---- */
 
+static void tell_idle(struct httpd *httpd)
+{
+	void (*on_idle)(void *cookie) = httpd->on_idle;
+
+	httpd->on_idle = NULL;
+	if (on_idle)
+		on_idle(httpd->idle_cookie);
+}
+
 static void peer_free(struct peer *peer)
 {
+	struct httpd *httpd = peer->httpd;
+
 	if (peer->state == PEER_OWED)
 		peer->httpd->n_owed--;
 	LIST_REMOVE(peer, link);
@@ -94,6 +107,8 @@ static void peer_free(struct peer *peer)
 	event_free(peer->deadline);
 	bufferevent_free(peer->bev);
 	free(peer);
+	if (!httpd->n_peers)
+		tell_idle(httpd);
 }
 
 static void peer_set_deadline(struct peer *peer)
@@ -469,16 +484,18 @@ void httpd_free(struct httpd *httpd)
 	if (!httpd)
 		return;
 	close_listeners(httpd);
+	httpd->on_idle = NULL;
 	while ((peer = LIST_FIRST(&httpd->peers)))
 		peer_free(peer);
 	event_free(httpd->resume);
 	free(httpd);
 }
 
-void httpd_drain(struct httpd *httpd)
+void httpd_drain(struct httpd *httpd, void (*on_idle)(void *cookie), void *cookie)
 {
 	struct peer *peer, *next;
 
+	assert(!httpd->is_draining);
 	httpd->is_draining = true;
 	close_listeners(httpd);
 	for (peer = LIST_FIRST(&httpd->peers); peer; peer = next) {
@@ -488,16 +505,8 @@ void httpd_drain(struct httpd *httpd)
 			peer->state = PEER_CLOSING;
 		peer_reap(peer);
 	}
-}
-
-bool httpd_is_idle(const struct httpd *httpd)
-{
-	const struct peer *peer;
-
-	if (httpd->n_owed)
-		return false;
-	LIST_FOREACH(peer, &httpd->peers, link)
-	if (peer_has_output(peer))
-		return false;
-	return true;
+	httpd->on_idle = on_idle;
+	httpd->idle_cookie = cookie;
+	if (!httpd->n_peers)
+		tell_idle(httpd);
 }

@@ -46,10 +46,9 @@ int httpd_accept(struct httpd *httpd, int fd);
 void httpd_reply(struct httpd_request *owed, const struct api_reply *reply);
 
 /*
- * Stops accepting; replies from now on close their connection; idle connections are closed.
- * httpd_is_idle() turns true once nothing is owed and nothing waits to be sent.
+ * Stops accepting; replies from now on close their connection; idle connections are closed. Calls
+ * back exactly once, when nothing is owed and nothing waits to be sent: possibly from within.
  */
-void httpd_drain(struct httpd *httpd);
-bool httpd_is_idle(const struct httpd *httpd);
+void httpd_drain(struct httpd *httpd, void (*on_idle)(void *cookie), void *cookie);
 
 #endif
