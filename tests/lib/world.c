@@ -136,7 +136,8 @@ static int serve(struct world *world, const struct world_zone *zones, size_t n, 
 	for (; read < n; read++)
 		if (read_zone(&zones[read], &contents[read], message, message_size) != 0)
 			goto out;
-	result = compile_set_zones(world->compile, contents, n, message, message_size);
+	result = compile_set_zones(world->compile, contents, n, world->now_ms, message,
+				   message_size);
 out:
 	if (result != 0)
 		for (size_t i = 0; i < read; i++)

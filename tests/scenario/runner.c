@@ -579,8 +579,7 @@ static void on_count(struct play *play, char *rest)
 	if (!word || !has_query(play))
 		return;
 	const unsigned found =
-		section ? ldns_pkt_arcount(play->reply) - (ldns_pkt_edns(play->reply) ? 1U : 0U)
-			: ldns_pkt_ancount(play->reply);
+		section ? ldns_pkt_arcount(play->reply) : ldns_pkt_ancount(play->reply);
 	if (!parse_number(word, &count) || (section && strcmp(section, "ADDITIONAL") != 0))
 		fail(play, play->line, "COUNT n [ADDITIONAL]");
 	else if (found != count)
