@@ -214,7 +214,7 @@ class Daemon:
         wait_for(lambda: self.addresses(name, kind) == sorted(wanted), limit_s,
                  f"{name} {kind} is {wanted}")
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.process.send_signal(number)
 
     def wait_exit(self, limit_s=STOP_S):
@@ -225,7 +225,7 @@ class Daemon:
 
     def stop(self, number=signal.SIGTERM):
         """Ends it the polite way, which must be a clean one."""
-        self.signal(number)
+        self.send_signal(number)
         expect_equal(self.wait_exit(), 0, "exit status")
         self.check_log()
 

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Signals: it ends fast and clean with clients connected, and counts on after the worst."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import harness
+from harness import expect, expect_equal
+
+END_S = 2    # nothing is owed to anybody: less than any idle limit
+DRAIN_S = 8  # a request has begun: it may still come, but not for ever
+
+
+def revision(daemon):
+    status, reply = daemon.http("GET", "/registry/services")
+    expect_equal(status, 200, "services")
+    return reply["revision"]
+
+
+def check_end(number, half, limit_s):
+    """With idle connections on both ports; `half`: and two that have sent half a request."""
+    daemon = harness.Daemon("--workers", "2")
+    daemon.register(name="payment", ip="10.0.0.1", port=80)
+    idle = [socket.create_connection(("127.0.0.1", port), timeout=5)
+            for port in [daemon.dns_port] * 5 + [daemon.http_port] * 5]
+    if half:
+        idle[0].sendall(b"\0\x20half")
+        idle[5].sendall(b"POST /registry/register HTTP/1.1\r\nHost: x\r\nContent-Le")
+    keep = http.client.HTTPConnection("127.0.0.1", daemon.http_port, timeout=5)
+    keep.request("GET", "/health/live")
+    expect_equal(keep.getresponse().read() != b"", True, "a reply on a kept connection")
+
+    began = time.monotonic()
+    daemon.send_signal(number)
+    expect_equal(daemon.wait_exit(limit_s), 0, f"exit status after {number!r}")
+    print(f"{signal.Signals(number).name}: {time.monotonic() - began:.2f} s")
+    daemon.check_log()
+    for client in idle:
+        client.close()
+    keep.close()
+
+
+def check_second(daemon):
+    """A second server on the same ports is refused, the first one serves on."""
+    done = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=20,
+                          check=False, cwd=daemon.folder, stdin=subprocess.DEVNULL)
+    expect_equal(done.returncode, 1, f"a second instance ({done.stderr!r})")
+    expect_equal(daemon.addresses("payment.service.local"), ["10.0.0.1"], "the first one")
+
+
+def check_restart():
+    """kill -9 and again, with the same data: revisions go up, SOA serials with them."""
+    daemon = harness.Daemon()
+    for number in range(5):
+        daemon.register(name="payment", ip="10.0.0.1", port=80, weight=number)
+    check_second(daemon)
+    before = revision(daemon)
+    daemon.send_signal(signal.SIGKILL)
+    daemon.wait_exit()
+    daemon.start()
+    after = revision(daemon)
+    expect(after >= before, f"revision {after} after {before}")
+    reply = daemon.register(name="payment", ip="10.0.0.1", port=80)
+    expect(reply["revision"] > before, f"revision {reply['revision']} after {before}")
+    daemon.stop()
+    last = reply["revision"]
+    daemon.start()
+    expect(revision(daemon) >= last, "the revision went back over a clean restart")
+    daemon.stop()
+    expect(os.path.isdir(daemon.data), "no data folder")
+
+
+def main():
+    harness.need("dig")
+    check_end(signal.SIGTERM, False, END_S)
+    check_end(signal.SIGINT, False, END_S)
+    check_end(signal.SIGTERM, True, DRAIN_S)
+    check_restart()
+
+
+harness.run(main)
