@@ -126,7 +126,7 @@ static bool read_version(struct http *http, const char *version)
 		http->keep_alive = true;
 	else if (strcmp(version, "HTTP/1.0") == 0)
 		http->is_1_0 = true;
-	else if (strncmp(version, "HTTP/", 5) == 0)
+	else if (strlen(version) == 8 && strncmp(version, "HTTP/", 5) == 0)
 		return refuse(http, 505, "HTTP/1.1 and HTTP/1.0 are spoken here");
 	else
 		return refuse(http, 400, "bad request line");

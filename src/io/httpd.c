@@ -308,6 +308,14 @@ static void on_event(struct bufferevent *bev, short what, void *cookie)
 	}
 }
 
+/* From the loop: whoever replies need not expect the next request from within. */
+static void peer_run_soon(struct peer *peer)
+{
+	if (peer->has_ended || evbuffer_get_length(bufferevent_get_input(peer->bev)) > 0)
+		bufferevent_trigger(peer->bev, EV_READ,
+				    BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+}
+
 void httpd_reply(struct httpd_request *owed, const struct api_reply *reply)
 {
 	struct peer *peer = owed->peer;
@@ -326,10 +334,8 @@ void httpd_reply(struct httpd_request *owed, const struct api_reply *reply)
 		peer->state = PEER_CLOSING;
 	http_next(&peer->http);
 	peer_set_deadline(peer);
-	if (!peer->is_running) {
-		peer_run(peer);
-		peer_reap(peer);
-	}
+	if (!peer->is_running)
+		peer_run_soon(peer);
 }
 
 /* ---- Accepting ---- */

@@ -26,7 +26,8 @@ struct httpd_request; /* one request whose reply is owed */
 
 /*
  * A request has come. `request` is valid until httpd_reply(), which must be called exactly once,
- * now or later. A client that leaves before is no concern of the callee.
+ * now or later. A client that leaves before is no concern of the callee. Never called from within
+ * httpd_reply().
  */
 typedef void (*httpd_on_request)(void *cookie, struct httpd_request *owed,
 				 const struct api_request *request);

@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "io/httpd.h"
+
+#include "base/clock.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HOST "Host: a\r\n"
+#define GET  "GET /a HTTP/1.1\r\n" HOST "\r\n"
+
+enum {
+	PATIENCE_MS = 10000, /* of a test; far more than anything takes */
+	SHORT_MS = 150,
+	BIG = 2 * 1024 * 1024,
+	CAP_TEXT = 1 << 16,
+};
+
+static struct event_base *base;
+static struct httpd *httpd;
+static struct counters counters;
+static struct sockaddr_in door;
+static struct httpd_request *owed; /* the newest that was put off */
+static bool put_off, is_idle;
+static size_t n_asked, reply_len;
+
+/* ---- The server's side ---- */
+
+static void send_reply(struct httpd_request *to, const char *body, size_t body_len)
+{
+	const struct api_reply reply = {
+		.status = 200, .content_type = "text/plain", .body = body, .body_len = body_len
+	};
+
+	httpd_reply(to, &reply);
+}
+
+/* Tells what was asked: "1 /a?q <body>". */
+static void echo(struct httpd_request *to, const struct api_request *request)
+{
+	char text[256];
+	int len = snprintf(text, sizeof(text), "%d %s?%s %.*s", (int)request->method, request->path,
+			   request->query ? request->query : "", (int)request->body_len,
+			   request->body ? request->body : "");
+
+	send_reply(to, text, (size_t)len);
+}
+
+static void on_request(void *cookie, struct httpd_request *to, const struct api_request *request)
+{
+	ck_assert_ptr_eq(cookie, &door);
+	ck_assert(request->caller->has_v4);
+	ck_assert_mem_eq(request->caller->v4, "\x7f\x00\x00\x01", 4);
+	n_asked++;
+	if (put_off) {
+		owed = to;
+	} else if (reply_len) {
+		char *body = calloc(1, reply_len);
+
+		ck_assert_ptr_nonnull(body);
+		send_reply(to, body, reply_len);
+		free(body);
+	} else {
+		echo(to, request);
+	}
+}
+
+static void on_idle(void *cookie)
+{
+	ck_assert_ptr_eq(cookie, &is_idle);
+	ck_assert(!is_idle);
+	is_idle = true;
+}
+
+static void start(unsigned request_ms)
+{
+	const struct sockaddr_in any = { .sin_family = AF_INET,
+					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(door);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	signal(SIGPIPE, SIG_IGN);
+	memset(&counters, 0, sizeof(counters));
+	owed = NULL;
+	put_off = is_idle = false;
+	n_asked = reply_len = 0;
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&any, sizeof(any)), 0);
+	ck_assert_int_eq(listen(fd, 1024), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&door, &len), 0);
+	base = event_base_new();
+	httpd = httpd_new(base, &counters, request_ms, on_request, &door);
+	ck_assert_ptr_nonnull(httpd);
+	ck_assert_int_eq(httpd_accept(httpd, fd), 0);
+}
+
+static void set_up(void)
+{
+	start(PATIENCE_MS * 10);
+}
+
+static void set_up_hasty(void)
+{
+	start(SHORT_MS);
+}
+
+static void tear_down(void)
+{
+	httpd_free(httpd);
+	event_base_free(base);
+}
+
+/* ---- The client's side ---- */
+
+struct client {
+	int fd;
+	size_t len;
+	bool is_closed; /* end of file, or reset */
+	char text[CAP_TEXT + 1];
+};
+
+static struct client *client_new(void)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	ck_assert_ptr_nonnull(client);
+	client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_ge(client->fd, 0);
+	ck_assert_int_eq(connect(client->fd, (struct sockaddr *)&door, sizeof(door)), 0);
+	ck_assert_int_eq(fcntl(client->fd, F_SETFL, O_NONBLOCK), 0);
+	return client;
+}
+
+static void client_free(struct client *client)
+{
+	close(client->fd);
+	free(client);
+}
+
+/* Lets the server work, and takes what it sent; waits a moment where there is nothing. */
+static void pump(struct client *client)
+{
+	struct pollfd ready = { .fd = client->fd, .events = POLLIN };
+	ssize_t n;
+
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	if (client->is_closed || poll(&ready, 1, 5) <= 0)
+		return;
+	n = recv(client->fd, client->text + client->len, CAP_TEXT - client->len, 0);
+	if (n > 0)
+		client->len += (size_t)n;
+	else
+		client->is_closed = true;
+	client->text[client->len] = '\0';
+}
+
+/* Sends, letting the server work where it has to read first. */
+static void say_octets(struct client *client, const char *text, size_t len)
+{
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+
+	while (len > 0) {
+		ssize_t n = send(client->fd, text, len, MSG_NOSIGNAL);
+
+		ck_assert_msg(clock_mono_ms() < end_ms, "the server does not read");
+		if (n > 0) {
+			text += n;
+			len -= (size_t)n;
+		}
+		pump(client);
+	}
+}
+
+static void say(struct client *client, const char *text)
+{
+	say_octets(client, text, strlen(text));
+}
+
+static void expect(struct client *client, const char *text)
+{
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+
+	while (!strstr(client->text, text)) {
+		ck_assert_msg(clock_mono_ms() < end_ms && !client->is_closed,
+			      "no \"%s\" but \"%s\"%s", text, client->text,
+			      client->is_closed ? ", closed" : "");
+		pump(client);
+	}
+}
+
+static void expect_closed(struct client *client)
+{
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+
+	while (!client->is_closed) {
+		ck_assert_msg(clock_mono_ms() < end_ms, "still open: \"%s\"", client->text);
+		pump(client);
+	}
+}
+
+static void expect_asked(struct client *client, size_t n)
+{
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+
+	while (n_asked < n) {
+		ck_assert_msg(clock_mono_ms() < end_ms, "%zu requests", n_asked);
+		pump(client);
+	}
+}
+
+static void expect_idle(struct client *client)
+{
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+
+	while (!is_idle) {
+		ck_assert_msg(clock_mono_ms() < end_ms, "the server does not get idle");
+		pump(client);
+	}
+}
+
+static void forget(struct client *client)
+{
+	client->len = 0;
+	client->text[0] = '\0';
+}
+
+/* ---- Requests and replies ---- */
+
+START_TEST(answers_and_keeps_alive)
+{
+	struct client *client = client_new();
+
+	say(client, "POST /a/b?c=d HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
+	expect(client, "\r\n\r\n1 /a/b?c=d hello");
+	ck_assert_ptr_eq(strstr(client->text, "HTTP/1.1 200 OK\r\nDate: "), client->text);
+	ck_assert_ptr_nonnull(strstr(client->text, "Content-Length: 16\r\n"));
+	ck_assert_ptr_nonnull(strstr(client->text, "Content-Type: text/plain\r\n"));
+	ck_assert_ptr_null(strstr(client->text, "Connection:"));
+	forget(client);
+	say(client, "DELETE /x HTTP/1.1\r\n" HOST
+		    "Content-Length: 3\r\n\r\nabcGET /y HTTP/1.1\r\n" HOST "\r\n");
+	expect(client, "3 /x? abc");
+	expect(client, "0 /y? ");
+	ck_assert_uint_eq(counters.http_requests, 3);
+	client_free(client);
+}
+END_TEST
+
+START_TEST(head_has_no_body)
+{
+	struct client *client = client_new();
+
+	say(client, "HEAD /a HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+	expect_closed(client);
+	ck_assert_ptr_nonnull(strstr(client->text, "Content-Length: 6\r\n"));
+	ck_assert_ptr_nonnull(strstr(client->text, "Connection: close\r\n"));
+	ck_assert_str_eq(strstr(client->text, "\r\n\r\n"), "\r\n\r\n");
+	client_free(client);
+}
+END_TEST
+
+START_TEST(http_1_0)
+{
+	struct client *client = client_new();
+
+	say(client, "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+	expect(client, "Connection: keep-alive\r\n");
+	expect(client, "0 /a? ");
+	say(client, "GET /b HTTP/1.0\r\n\r\n");
+	expect_closed(client);
+	ck_assert_ptr_nonnull(strstr(client->text, "0 /b? "));
+	client_free(client);
+}
+END_TEST
+
+START_TEST(pipelined_requests_are_answered_in_order)
+{
+	struct client *client = client_new();
+
+	put_off = true;
+	say(client, "GET /1 HTTP/1.1\r\n" HOST "\r\nGET /2 HTTP/1.1\r\n" HOST "\r\n");
+	expect_asked(client, 1);
+	pump(client);
+	ck_assert_uint_eq(n_asked, 1);
+	send_reply(owed, "one", 3);
+	ck_assert_uint_eq(n_asked, 1);
+	expect_asked(client, 2);
+	send_reply(owed, "two", 3);
+	expect(client, "two");
+	ck_assert(strstr(client->text, "one") < strstr(client->text, "two"));
+	client_free(client);
+}
+END_TEST
+
+START_TEST(many_pipelined_requests)
+{
+	enum {
+		MANY = 2000,
+	};
+	struct client *client = client_new();
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+
+	for (size_t i = 0; i < MANY; i++) {
+		say(client, GET);
+		if (client->len > CAP_TEXT / 2)
+			forget(client);
+	}
+	while (n_asked < MANY && clock_mono_ms() < end_ms)
+		pump(client);
+	ck_assert_uint_eq(n_asked, MANY);
+	client_free(client);
+}
+END_TEST
+
+START_TEST(says_continue)
+{
+	struct client *client = client_new();
+
+	say(client, "POST / HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+	expect(client, "HTTP/1.1 100 Continue\r\n\r\n");
+	say(client, "ok");
+	expect(client, "1 /? ok");
+	client_free(client);
+}
+END_TEST
+
+/* ---- What is refused ---- */
+
+static void expect_error(struct client *client, const char *status, const char *code)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "HTTP/1.1 %s", status);
+	expect(client, text);
+	snprintf(text, sizeof(text), "{\"error\":{\"code\":\"%s\"", code);
+	expect(client, text);
+	ck_assert_ptr_nonnull(strstr(client->text, "Connection: close\r\n"));
+	ck_assert_ptr_nonnull(strstr(client->text, "Content-Type: application/json\r\n"));
+	expect_closed(client);
+	ck_assert_uint_eq(n_asked, 0);
+	client_free(client);
+}
+
+START_TEST(a_long_body_is_413)
+{
+	struct client *client = client_new();
+	char *body = calloc(1, BIG);
+
+	ck_assert_ptr_nonnull(body);
+	say(client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 2097152\r\n\r\n");
+	say_octets(client, body, BIG);
+	free(body);
+	expect_error(client, "413", "too-large");
+}
+END_TEST
+
+START_TEST(a_long_chunked_body_is_413)
+{
+	struct client *client = client_new();
+	char *body = calloc(1, BIG / 4);
+
+	ck_assert_ptr_nonnull(body);
+	say(client, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+	for (size_t i = 0; i < 4; i++) {
+		say(client, "80000\r\n");
+		say_octets(client, body, BIG / 4);
+		say(client, "\r\n");
+	}
+	free(body);
+	expect_error(client, "413", "too-large");
+}
+END_TEST
+
+START_TEST(what_is_no_request_is_400)
+{
+	struct client *client = client_new();
+
+	say(client, "\x16\x03\x01 hello\r\n\r\n");
+	expect_error(client, "400", "bad-request");
+}
+END_TEST
+
+START_TEST(a_refusal_waits_for_the_reply_before_it)
+{
+	struct client *client = client_new();
+
+	put_off = true;
+	say(client, GET "nonsense\r\n\r\n");
+	expect_asked(client, 1);
+	send_reply(owed, "first", 5);
+	expect(client, "bad-request");
+	ck_assert(strstr(client->text, "first") < strstr(client->text, "bad-request"));
+	client_free(client);
+}
+END_TEST
+
+/* ---- Clients that leave ---- */
+
+/* By an end of file, and by a reset. */
+START_TEST(a_client_that_leaves_before_its_reply)
+{
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	struct client *client = client_new(), *other = client_new();
+
+	put_off = true;
+	say(client, GET);
+	expect_asked(client, 1);
+	if (_i)
+		setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	client_free(client);
+	for (int i = 0; i < 5; i++)
+		pump(other);
+	httpd_drain(httpd, on_idle, &is_idle);
+	expect_closed(other);
+	ck_assert(!is_idle);
+	send_reply(owed, "late", 4);
+	expect_idle(other);
+	client_free(other);
+}
+END_TEST
+
+START_TEST(a_client_that_only_stops_sending_gets_its_reply)
+{
+	struct client *client = client_new();
+
+	put_off = true;
+	say(client, GET);
+	shutdown(client->fd, SHUT_WR);
+	expect_asked(client, 1);
+	for (int i = 0; i < 5; i++)
+		pump(client);
+	send_reply(owed, "late", 4);
+	expect_closed(client);
+	ck_assert_ptr_nonnull(strstr(client->text, "\r\n\r\nlate"));
+	client_free(client);
+}
+END_TEST
+
+START_TEST(free_drops_what_is_owed)
+{
+	struct client *client = client_new();
+
+	put_off = true;
+	say(client, GET);
+	expect_asked(client, 1);
+	client_free(client);
+}
+END_TEST
+
+/* ---- Deadlines and bounds ---- */
+
+START_TEST(a_request_that_trickles_is_cut)
+{
+	struct client *client = client_new();
+	uint64_t start_ms = clock_mono_ms();
+
+	for (size_t i = 0; !client->is_closed; i++) {
+		ck_assert_uint_lt(clock_mono_ms() - start_ms, PATIENCE_MS);
+		send(client->fd, &GET[i < 10 ? i : 10], 1, MSG_NOSIGNAL);
+		pump(client);
+	}
+	ck_assert_uint_ge(clock_mono_ms() - start_ms, SHORT_MS / 2);
+	ck_assert_uint_eq(client->len, 0);
+	client_free(client);
+}
+END_TEST
+
+START_TEST(an_idle_connection_is_closed)
+{
+	struct client *fresh = client_new(), *used = client_new();
+
+	say(used, GET);
+	expect(used, "0 /a? ");
+	expect_closed(fresh);
+	expect_closed(used);
+	client_free(fresh);
+	client_free(used);
+}
+END_TEST
+
+START_TEST(a_late_reply_is_not_the_clients_fault)
+{
+	struct client *client = client_new();
+	uint64_t end_ms;
+
+	put_off = true;
+	say(client, GET);
+	expect_asked(client, 1);
+	end_ms = clock_mono_ms() + 2 * SHORT_MS;
+	while (clock_mono_ms() < end_ms)
+		pump(client);
+	ck_assert(!client->is_closed);
+	send_reply(owed, "late", 4);
+	expect(client, "late");
+	client_free(client);
+}
+END_TEST
+
+START_TEST(a_reply_that_nobody_reads_is_dropped)
+{
+	struct client *client = client_new(), *other = client_new();
+
+	reply_len = 64 * 1024 * 1024;
+	say(client, GET);
+	expect_asked(other, 1);
+	httpd_drain(httpd, on_idle, &is_idle);
+	ck_assert(!is_idle);
+	expect_idle(other);
+	client_free(client);
+	client_free(other);
+}
+END_TEST
+
+START_TEST(bounds_connections)
+{
+	static int fds[LIMIT_HTTP_CONNECTIONS];
+	struct rlimit files;
+	struct client *extra;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = files.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+	for (size_t i = 0; i < LIMIT_HTTP_CONNECTIONS; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		ck_assert_int_eq(connect(fds[i], (struct sockaddr *)&door, sizeof(door)), 0);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	extra = client_new();
+	expect_closed(extra);
+	ck_assert_uint_eq(counters.http_refused, 1);
+	client_free(extra);
+	close(fds[0]);
+	extra = client_new();
+	say(extra, GET);
+	expect(extra, "0 /a? ");
+	client_free(extra);
+	for (size_t i = 1; i < LIMIT_HTTP_CONNECTIONS; i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(survives_a_lack_of_descriptors)
+{
+	struct client *client = client_new();
+	struct rlimit files, none;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	none = files;
+	none.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; i < 3; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+	say(client, GET);
+	expect(client, "0 /a? ");
+	client_free(client);
+}
+END_TEST
+
+/* ---- Draining ---- */
+
+START_TEST(drains)
+{
+	struct client *idle = client_new(), *busy = client_new();
+
+	say(idle, GET);
+	expect(idle, "0 /a? ");
+	put_off = true;
+	say(busy, GET);
+	expect_asked(busy, 2);
+	httpd_drain(httpd, on_idle, &is_idle);
+	ck_assert(!is_idle);
+	expect_closed(idle);
+	send_reply(owed, "last", 4);
+	expect_closed(busy);
+	ck_assert_ptr_nonnull(strstr(busy->text, "Connection: close\r\n"));
+	ck_assert_ptr_nonnull(strstr(busy->text, "last"));
+	expect_idle(busy);
+	client_free(idle);
+	client_free(busy);
+	busy = calloc(1, sizeof(*busy));
+	busy->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_ne(connect(busy->fd, (struct sockaddr *)&door, sizeof(door)), 0);
+	client_free(busy);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("httpd");
+	TCase *patient = tcase_create("patient"), *hasty = tcase_create("hasty");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	suite_add_tcase(suite, patient);
+	tcase_add_checked_fixture(patient, set_up, tear_down);
+	tcase_set_timeout(patient, 60);
+	tcase_add_test(patient, answers_and_keeps_alive);
+	tcase_add_test(patient, head_has_no_body);
+	tcase_add_test(patient, http_1_0);
+	tcase_add_test(patient, pipelined_requests_are_answered_in_order);
+	tcase_add_test(patient, many_pipelined_requests);
+	tcase_add_test(patient, says_continue);
+	tcase_add_test(patient, a_long_body_is_413);
+	tcase_add_test(patient, a_long_chunked_body_is_413);
+	tcase_add_test(patient, what_is_no_request_is_400);
+	tcase_add_test(patient, a_refusal_waits_for_the_reply_before_it);
+	tcase_add_loop_test(patient, a_client_that_leaves_before_its_reply, 0, 2);
+	tcase_add_test(patient, a_client_that_only_stops_sending_gets_its_reply);
+	tcase_add_test(patient, free_drops_what_is_owed);
+	tcase_add_test(patient, bounds_connections);
+	tcase_add_test(patient, survives_a_lack_of_descriptors);
+	tcase_add_test(patient, drains);
+
+	suite_add_tcase(suite, hasty);
+	tcase_add_checked_fixture(hasty, set_up_hasty, tear_down);
+	tcase_set_timeout(hasty, 60);
+	tcase_add_test(hasty, a_request_that_trickles_is_cut);
+	tcase_add_test(hasty, an_idle_connection_is_closed);
+	tcase_add_test(hasty, a_late_reply_is_not_the_clients_fault);
+	tcase_add_test(hasty, a_reply_that_nobody_reads_is_dropped);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
