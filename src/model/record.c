@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- Labels ---- */
 
@@ -285,6 +286,14 @@ bool record_registration_equal(const struct registration *a, const struct regist
 }
 
 /* ---- Names ---- */
+
+bool record_has_tag(const struct registration *registration, const char *tag)
+{
+	for (size_t i = 0; i < registration->n_tags; i++)
+		if (strcasecmp(registration->tags[i], tag) == 0)
+			return true;
+	return false;
+}
 
 const char *record_protocol_name(enum protocol protocol)
 {

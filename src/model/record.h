@@ -98,9 +98,9 @@ enum instance_dirt {
 struct instance {
 	struct service *service;
 	struct registration *registration;
-	enum status reported; /* by heartbeats; passing until one says otherwise */
-	enum status status;   /* the worst of `reported` and the checks */
-	char *output; /* what the newest heartbeat said, or NULL */
+	enum status reported;       /* by heartbeats; passing until one says otherwise */
+	enum status status;         /* the worst of `reported` and the checks */
+	char *output;               /* what the newest heartbeat said, or NULL */
 	uint64_t created, modified; /* revisions */
 	uint64_t lease_end_ms;      /* 0: no lease */
 	struct check **checks;      /* registration->n_checks of them, in its order */
@@ -167,10 +167,10 @@ struct change {
 
 		struct {
 			const char *service;
-			const char *id;                /* NULL: the only one, or the caller's */
-			const struct address *caller;  /* NULL: unknown */
-			const enum status *status;     /* NULL: not said */
-			const char *output;            /* NULL: not said */
+			const char *id;               /* NULL: the only one, or the caller's */
+			const struct address *caller; /* NULL: unknown */
+			const enum status *status;    /* NULL: not said */
+			const char *output;           /* NULL: not said */
 		} heartbeat;
 
 		struct {
@@ -204,7 +204,8 @@ bool record_address_parse(const char *text, struct address *address, const char 
 /* "10.0.0.1", "2001:db8::1"; the text of one family, `address` must have it. */
 void record_address_print(const struct address *address, bool v6, char text[46]);
 
-/* "10s", "1m30s", "250ms", "2h", "1.5s" are durations; in milliseconds. false: none, or too large. */
+/* "10s", "1m30s", "250ms", "2h", "1.5s" are durations; in milliseconds. false: none, or too large.
+ */
 bool record_duration_parse(const char *text, uint64_t *ms);
 
 /* The id of an instance that has none: the address and port as one label: 10-0-0-1-8080. */
@@ -227,9 +228,12 @@ void record_registration_free(struct registration *registration);
 bool record_registration_equal(const struct registration *a, const struct registration *b);
 bool record_check_equal(const struct check_spec *a, const struct check_spec *b);
 
+/* Whether an instance has this tag, in any letter case. */
+bool record_has_tag(const struct registration *registration, const char *tag);
+
 /* ---- Names for people ---- */
 
-const char *record_protocol_name(enum protocol protocol);       /* "tcp" */
-const char *record_check_kind_name(enum check_kind kind);       /* "http" */
+const char *record_protocol_name(enum protocol protocol); /* "tcp" */
+const char *record_check_kind_name(enum check_kind kind); /* "http" */
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "model/registry.h"
 
-#include "base/siphash.h"
-#include "base/table.h"
 #include "model/policy.h"
+#include "model/registry_check.h"
+#include "model/registry_dirty.h"
+#include "model/registry_group.h"
+#include "model/registry_index.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -14,129 +16,12 @@
 enum {
 	/* While a service's TTL counts down, how often renewals may make it be worked out again. */
 	REFRESH_MS = 250,
-	GROUPS_MAX = 2 + LIMIT_TAGS + LIMIT_PORTS,
 };
 
-struct registry {
-	struct registry_options options;
-	struct siphash_key key;
-	uint64_t revision;
-	uint64_t newest_check_id;
-	struct table *services;  /* by name */
-	struct table *instances; /* live ones, by service and label */
-	struct table *groups;    /* by service, kind, protocol and label */
-	struct table *checks;    /* by check_id */
-	struct deadline_heap deadlines;
-	size_t n_services; /* with instances */
-	struct service *dirty_first, **dirty_end;
-};
+#define CONTAINER(pointer, type, member) \
+	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-#define CONTAINER(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-
-/* ---- Indexes ---- */
-
-static bool service_match(const void *entry, const void *key)
-{
-	return strcmp(((const struct service *)entry)->name, key) == 0;
-}
-
-struct instance_key {
-	const struct service *service;
-	const char *label;
-};
-
-static bool instance_match(const void *entry, const void *key)
-{
-	const struct instance *instance = entry;
-	const struct instance_key *k = key;
-
-	return instance->service == k->service &&
-	       strcmp(instance->registration->label, k->label) == 0;
-}
-
-struct group_key {
-	const struct service *service;
-	enum group_kind kind;
-	enum protocol protocol;
-	char label[LIMIT_LABEL + 1];
-};
-
-static bool group_match(const void *entry, const void *key)
-{
-	const struct group *group = entry;
-	const struct group_key *k = key;
-
-	return group->service == k->service && group->kind == k->kind &&
-	       group->protocol == k->protocol && strcmp(group->label, k->label) == 0;
-}
-
-static bool check_match(const void *entry, const void *key)
-{
-	return ((const struct check *)entry)->check_id == *(const uint64_t *)key;
-}
-
-static uint64_t hash_text(const struct registry *registry, const char *text)
-{
-	return siphash(&registry->key, text, strlen(text));
-}
-
-/* A label within a service, and with a number that tells kinds apart. */
-static uint64_t hash_label(const struct registry *registry, const struct service *service,
-			   unsigned kind, const char *label)
-{
-	struct {
-		const struct service *service;
-		uint64_t kind;
-		char label[LIMIT_LABEL + 1];
-	} key = { .service = service, .kind = kind };
-	size_t len = strlen(label);
-
-	memcpy(key.label, label, len);
-	return siphash(&registry->key, &key, offsetof(__typeof__(key), label) + len);
-}
-
-static uint64_t hash_instance(const struct registry *registry, const struct service *service,
-			      const char *label)
-{
-	return hash_label(registry, service, 0, label);
-}
-
-static uint64_t hash_group(const struct registry *registry, const struct group_key *key)
-{
-	return hash_label(registry, key->service, 1 + key->kind * 2u + key->protocol, key->label);
-}
-
-static uint64_t hash_check(const struct registry *registry, uint64_t check_id)
-{
-	return siphash(&registry->key, &check_id, sizeof(check_id));
-}
-
-/* The service's record, with or without instances. */
-static struct service *find_service(const struct registry *registry, const char *name)
-{
-	return table_find(registry->services, hash_text(registry, name), name);
-}
-
-static struct instance *find_label(const struct registry *registry, const struct service *service,
-				   const char *label)
-{
-	struct instance_key key = { .service = service, .label = label };
-
-	return table_find(registry->instances, hash_instance(registry, service, label), &key);
-}
-
-static struct instance *find_id(const struct registry *registry, const struct service *service,
-				const char *id)
-{
-	char label[LIMIT_LABEL + 1];
-	struct instance *instance;
-
-	if (!id[0] || strlen(id) > LIMIT_ID)
-		return NULL;
-	record_id_label(id, label);
-	instance = find_label(registry, service, label);
-	return instance && strcmp(instance->registration->id, id) == 0 ? instance : NULL;
-}
+/* ---- Finding ---- */
 
 const struct service *registry_find_service(const struct registry *registry, const char *name)
 {
@@ -145,20 +30,20 @@ const struct service *registry_find_service(const struct registry *registry, con
 
 	if (!record_label_parse(name, label))
 		return NULL;
-	service = find_service(registry, label);
+	service = registry_index_service(registry, label);
 	return service && service->n_instances ? service : NULL;
 }
 
 const struct instance *registry_find_instance(const struct registry *registry,
 					      const struct service *service, const char *id)
 {
-	return find_id(registry, service, id);
+	return registry_index_id(registry, service, id);
 }
 
 const struct instance *registry_find_label(const struct registry *registry,
 					   const struct service *service, const char *label)
 {
-	return find_label(registry, service, label);
+	return registry_index_label(registry, service, label);
 }
 
 const struct service *registry_next_service(const struct registry *registry, size_t *position)
@@ -191,237 +76,6 @@ uint32_t registry_ttl_s(const struct registry *registry, const struct service *s
 	return service->ttl_s ? service->ttl_s : registry->options.ttl_s;
 }
 
-/* ---- What is dirty ---- */
-
-static void touch_service(struct registry *registry, struct service *service)
-{
-	if (service->dirty)
-		return;
-	service->dirty = true;
-	service->dirty_next = NULL;
-	*registry->dirty_end = service;
-	registry->dirty_end = &service->dirty_next;
-}
-
-static void touch_group(struct registry *registry, struct group *group)
-{
-	touch_service(registry, group->service);
-	if (group->dirty)
-		return;
-	group->dirty = true;
-	group->dirty_next = group->service->dirty_groups;
-	group->service->dirty_groups = group;
-}
-
-static void touch_instance(struct registry *registry, struct instance *instance,
-			   enum instance_dirt dirt)
-{
-	touch_service(registry, instance->service);
-	if (instance->dirt == INSTANCE_CLEAN) {
-		instance->dirty_next = instance->service->dirty_instances;
-		instance->service->dirty_instances = instance;
-	}
-	if (dirt > instance->dirt)
-		instance->dirt = dirt;
-}
-
-static void touch_refresh(struct registry *registry, struct service *service)
-{
-	service->refresh = true;
-	touch_service(registry, service);
-}
-
-bool registry_is_dirty(const struct registry *registry)
-{
-	return registry->dirty_first != NULL;
-}
-
-struct service *registry_take_dirty(struct registry *registry)
-{
-	struct service *service = registry->dirty_first;
-
-	if (!service)
-		return NULL;
-	registry->dirty_first = service->dirty_next;
-	if (!registry->dirty_first)
-		registry->dirty_end = &registry->dirty_first;
-	return service;
-}
-
-static void touch_names(struct registry *registry, struct service *service)
-{
-	for (size_t i = 0; i < service->n_groups; i++)
-		touch_group(registry, service->groups[i]);
-	for (size_t i = 0; i < service->n_instances; i++)
-		touch_instance(registry, service->instances[i], INSTANCE_CHANGED);
-}
-
-void registry_touch_service(struct registry *registry, const char *name)
-{
-	struct service *service = find_service(registry, name);
-
-	if (service)
-		touch_names(registry, service);
-}
-
-void registry_touch_all(struct registry *registry)
-{
-	struct service *service;
-
-	for (size_t position = 0; (service = table_next(registry->services, &position));)
-		touch_names(registry, service);
-}
-
-void registry_set_ttl(struct registry *registry, uint32_t ttl_s)
-{
-	struct service *service;
-
-	if (registry->options.ttl_s == ttl_s)
-		return;
-	registry->options.ttl_s = ttl_s;
-	for (size_t position = 0; (service = table_next(registry->services, &position));)
-		if (service->ttl_s == 0)
-			touch_names(registry, service);
-}
-
-/* ---- Groups ---- */
-
-static size_t put_group_key(struct group_key *keys, size_t n, enum group_kind kind,
-			    enum protocol protocol, const char *label)
-{
-	struct group_key key = { .kind = kind, .protocol = protocol };
-
-	if (label[0] && !record_label_parse(label, key.label))
-		return n;
-	for (size_t i = 0; i < n; i++)
-		if (keys[i].kind == kind && strcmp(keys[i].label, key.label) == 0)
-			return n;
-	keys[n] = key;
-	return n + 1;
-}
-
-/* The groups that an instance belongs to, each once. Tags that are no label have no group. */
-static size_t group_keys(const struct service *service, const struct registration *registration,
-			 struct group_key keys[GROUPS_MAX])
-{
-	size_t n = 0;
-
-	n = put_group_key(keys, n, GROUP_ALL, 0, "");
-	n = put_group_key(keys, n, GROUP_PROTOCOL, registration->protocol, "");
-	for (size_t i = 0; i < registration->n_tags; i++)
-		n = put_group_key(keys, n, GROUP_TAG, 0, registration->tags[i]);
-	for (size_t i = 0; i < registration->n_ports; i++)
-		n = put_group_key(keys, n, GROUP_PORT, registration->protocol,
-				  registration->ports[i].name);
-	for (size_t i = 0; i < n; i++)
-		keys[i].service = service;
-	return n;
-}
-
-static struct group *find_group(const struct registry *registry, const struct group_key *key)
-{
-	return table_find(registry->groups, hash_group(registry, key), key);
-}
-
-static void free_group(struct group *group)
-{
-	if (group) {
-		free(group->label);
-		free(group);
-	}
-}
-
-static struct group *new_group(struct registry *registry, struct service *service,
-			       const struct group_key *key)
-{
-	struct group *group;
-
-	if (service->n_groups == service->cap_groups) {
-		size_t cap = service->cap_groups ? service->cap_groups * 2 : 4;
-		struct group **groups = realloc(service->groups, cap * sizeof(struct group *));
-
-		if (!groups)
-			return NULL;
-		service->groups = groups;
-		service->cap_groups = cap;
-	}
-	group = calloc(1, sizeof(*group));
-	if (!group)
-		return NULL;
-	*group = (struct group){ .kind = key->kind, .protocol = key->protocol, .service = service };
-	group->label = strdup(key->label);
-	if (!group->label || table_insert(registry->groups, hash_group(registry, key), group)) {
-		free_group(group);
-		return NULL;
-	}
-	group->position = service->n_groups;
-	service->groups[service->n_groups++] = group;
-	return group;
-}
-
-/* Takes a group without members, not dirty, out of its service and frees it. */
-static void drop_group(struct registry *registry, struct group *group)
-{
-	struct service *service = group->service;
-	struct group_key key = {
-		.service = service,
-		.kind = group->kind,
-		.protocol = group->protocol,
-	};
-
-	strcpy(key.label, group->label);
-	table_remove(registry->groups, hash_group(registry, &key), group);
-	service->groups[group->position] = service->groups[--service->n_groups];
-	service->groups[group->position]->position = group->position;
-	free_group(group);
-}
-
-/* Makes sure that every group of a registration exists. New ones are empty, and dirty. */
-static int make_groups(struct registry *registry, struct service *service,
-		       const struct registration *registration)
-{
-	struct group_key keys[GROUPS_MAX];
-	size_t n = group_keys(service, registration, keys);
-
-	for (size_t i = 0; i < n; i++) {
-		struct group *group = find_group(registry, &keys[i]);
-
-		if (!group)
-			group = new_group(registry, service, &keys[i]);
-		if (!group)
-			return -1;
-		touch_group(registry, group);
-	}
-	return 0;
-}
-
-static void touch_groups(struct registry *registry, struct service *service,
-			 const struct registration *registration, int members)
-{
-	struct group_key keys[GROUPS_MAX];
-	size_t n = group_keys(service, registration, keys);
-
-	for (size_t i = 0; i < n; i++) {
-		struct group *group = find_group(registry, &keys[i]);
-
-		assert(group);
-		group->n_members += (size_t)members;
-		touch_group(registry, group);
-	}
-}
-
-/* An instance's own label wins over a tag of that name, so the tag's name depends on it. */
-static void touch_namesake(struct registry *registry, struct service *service, const char *label)
-{
-	struct group_key key = { .service = service, .kind = GROUP_TAG };
-	struct group *group;
-
-	strcpy(key.label, label);
-	group = find_group(registry, &key);
-	if (group)
-		touch_group(registry, group);
-}
-
 /* ---- Services and instances ---- */
 
 static struct service *new_service(struct registry *registry, const char *name)
@@ -434,7 +88,7 @@ static struct service *new_service(struct registry *registry, const char *name)
 	service->stable_until_ms = UINT64_MAX;
 	service->name = strdup(name);
 	if (!service->name ||
-	    table_insert(registry->services, hash_text(registry, name), service)) {
+	    table_insert(registry->services, registry_index_hash_name(registry, name), service)) {
 		free(service->name);
 		free(service);
 		return NULL;
@@ -446,19 +100,12 @@ static struct service *new_service(struct registry *registry, const char *name)
 static void drop_service(struct registry *registry, struct service *service)
 {
 	deadline_cancel(&registry->deadlines, &service->deadline);
-	table_remove(registry->services, hash_text(registry, service->name), service);
+	table_remove(registry->services, registry_index_hash_name(registry, service->name),
+		     service);
 	free(service->instances);
 	free(service->groups);
 	free(service->name);
 	free(service);
-}
-
-static void free_check(struct check *check)
-{
-	if (check) {
-		free(check->output);
-		free(check);
-	}
 }
 
 static void free_instance(struct instance *instance)
@@ -466,7 +113,7 @@ static void free_instance(struct instance *instance)
 	if (!instance)
 		return;
 	for (size_t i = 0; instance->checks && i < instance->registration->n_checks; i++)
-		free_check(instance->checks[i]);
+		registry_check_free(instance->checks[i]);
 	free(instance->checks);
 	free(instance->output);
 	record_registration_free(instance->registration);
@@ -496,7 +143,7 @@ void registry_clean(struct registry *registry, struct service *service)
 
 		group->dirty = false;
 		if (group->n_members == 0)
-			drop_group(registry, group);
+			registry_group_drop(registry, group);
 		group = next;
 	}
 	if (service->n_instances == 0)
@@ -537,7 +184,7 @@ static void renew_lease(struct registry *registry, struct instance *instance, ui
 		return;
 	instance->lease_end_ms = now_ms + instance->registration->lease_ms;
 	if (old_end_ms <= now_ms + ttl_ms) {
-		touch_instance(registry, instance, INSTANCE_RENEWED);
+		registry_dirty_instance(registry, instance, INSTANCE_RENEWED);
 		arm_lease(registry, instance, now_ms);
 	}
 }
@@ -564,17 +211,9 @@ static void restate(struct registry *registry, struct instance *instance, uint64
 	instance->status = status;
 	instance->modified = ++registry->revision;
 	instance->service->revision = registry->revision;
-	touch_refresh(registry, instance->service);
+	registry_dirty_refresh(registry, instance->service);
 	if (served != policy_serves(instance))
-		touch_groups(registry, instance->service, instance->registration, 0);
-}
-
-/* Takes a check out of the index and tells the prober. */
-static void stop_check(struct registry *registry, struct check *check)
-{
-	table_remove(registry->checks, hash_check(registry, check->check_id), check);
-	if (registry->options.check_stopped)
-		registry->options.check_stopped(registry->options.cookie, check);
+		registry_group_touch(registry, instance->service, instance->registration, 0);
 }
 
 static void remove_instance(struct registry *registry, struct instance *instance)
@@ -583,18 +222,19 @@ static void remove_instance(struct registry *registry, struct instance *instance
 	struct registration *registration = instance->registration;
 
 	for (size_t i = 0; i < registration->n_checks; i++)
-		stop_check(registry, instance->checks[i]);
+		registry_check_stop(registry, instance->checks[i]);
 	deadline_cancel(&registry->deadlines, &instance->deadline);
-	table_remove(registry->instances, hash_instance(registry, service, registration->label),
+	table_remove(registry->instances,
+		     registry_index_hash_instance(registry, service, registration->label),
 		     instance);
 	service->instances[instance->position] = service->instances[--service->n_instances];
 	service->instances[instance->position]->position = instance->position;
 	if (service->n_instances == 0)
 		registry->n_services--;
-	touch_groups(registry, service, registration, -1);
-	touch_namesake(registry, service, registration->label);
-	touch_instance(registry, instance, INSTANCE_GONE);
-	touch_refresh(registry, service);
+	registry_group_touch(registry, service, registration, -1);
+	registry_group_touch_namesake(registry, service, registration->label);
+	registry_dirty_instance(registry, instance, INSTANCE_GONE);
+	registry_dirty_refresh(registry, service);
 	service->revision = ++registry->revision;
 }
 
@@ -612,118 +252,6 @@ static enum registry_result fail(struct outcome *outcome, enum registry_result r
 	vsnprintf(outcome->message, sizeof(outcome->message), format, args);
 	va_end(args);
 	return result;
-}
-
-static bool address_equal(const struct address *a, const struct address *b)
-{
-	return a->has_v4 == b->has_v4 && a->has_v6 == b->has_v6 &&
-	       (!a->has_v4 || memcmp(a->v4, b->v4, sizeof(a->v4)) == 0) &&
-	       (!a->has_v6 || memcmp(a->v6, b->v6, sizeof(a->v6)) == 0);
-}
-
-static bool is_in(struct check *const *checks, size_t n, const struct check *check)
-{
-	for (size_t i = 0; i < n; i++)
-		if (checks[i] == check)
-			return true;
-	return false;
-}
-
-/* The instance's present check of the same definition and target that is not in `taken` yet. */
-static struct check *find_same_check(const struct instance *instance,
-				     const struct registration *registration,
-				     const struct check_spec *spec, struct check *const *taken,
-				     size_t n_taken)
-{
-	const struct registration *old = instance->registration;
-
-	if (!old || !address_equal(&old->address, &registration->address))
-		return NULL;
-	for (size_t i = 0; i < old->n_checks; i++)
-		if (record_check_equal(instance->checks[i]->spec, spec) &&
-		    !is_in(taken, n_taken, instance->checks[i]))
-			return instance->checks[i];
-	return NULL;
-}
-
-static struct check *new_check(struct registry *registry, struct instance *instance,
-			       const struct check_spec *spec)
-{
-	struct check *check = calloc(1, sizeof(*check));
-	uint64_t check_id = registry->newest_check_id + 1;
-
-	if (!check)
-		return NULL;
-	*check = (struct check){ .check_id = check_id, .instance = instance };
-	health_init(&check->health, spec->initial);
-	if (table_insert(registry->checks, hash_check(registry, check_id), check)) {
-		free(check);
-		return NULL;
-	}
-	registry->newest_check_id = check_id;
-	return check;
-}
-
-/*
- * The checks of a registration that `instance` is to have: present ones that stay, with their
- * state, and new ones. NULL when out of memory: nothing has changed.
- */
-static struct check **make_checks(struct registry *registry, struct instance *instance,
-				  const struct registration *registration)
-{
-	struct check **checks = calloc(registration->n_checks + 1, sizeof(struct check *));
-	uint64_t newest = registry->newest_check_id;
-	size_t n;
-
-	if (!checks)
-		return NULL;
-	for (n = 0; n < registration->n_checks; n++) {
-		const struct check_spec *spec = &registration->checks[n];
-
-		checks[n] = find_same_check(instance, registration, spec, checks, n);
-		if (!checks[n])
-			checks[n] = new_check(registry, instance, spec);
-		if (!checks[n])
-			goto undo;
-	}
-	return checks;
-undo:
-	while (n-- > 0) {
-		if (checks[n]->check_id <= newest)
-			continue;
-		table_remove(registry->checks, hash_check(registry, checks[n]->check_id),
-			     checks[n]);
-		free_check(checks[n]);
-	}
-	free(checks);
-	return NULL;
-}
-
-/* Puts a registration and its checks in place of what the instance had, if anything. */
-static void install(struct registry *registry, struct instance *instance,
-		    struct registration *registration, struct check **checks)
-{
-	struct registration *old = instance->registration;
-	struct check **old_checks = instance->checks;
-	size_t n_old = old ? old->n_checks : 0;
-
-	for (size_t i = 0; i < n_old; i++) {
-		if (is_in(checks, registration->n_checks, old_checks[i]))
-			continue;
-		stop_check(registry, old_checks[i]);
-		free_check(old_checks[i]);
-	}
-	instance->registration = registration;
-	instance->checks = checks;
-	for (size_t i = 0; i < registration->n_checks; i++) {
-		bool is_new = !is_in(old_checks, n_old, checks[i]);
-
-		checks[i]->spec = &registration->checks[i];
-		if (is_new && registry->options.check_started)
-			registry->options.check_started(registry->options.cookie, checks[i]);
-	}
-	free(old_checks);
-	record_registration_free(old);
 }
 
 /* Makes room for one more instance of the service and for the deadlines of both. */
@@ -756,18 +284,18 @@ static void settle(struct registry *registry, struct instance *instance, uint64_
 	instance->status = instance_status(instance);
 	instance->lease_end_ms = registration->lease_ms ? now_ms + registration->lease_ms : 0;
 	arm_lease(registry, instance, now_ms);
-	touch_instance(registry, instance, INSTANCE_CHANGED);
-	touch_refresh(registry, service);
+	registry_dirty_instance(registry, instance, INSTANCE_CHANGED);
+	registry_dirty_refresh(registry, service);
 	if (registration->ttl_s && registration->ttl_s != service->ttl_s) {
 		service->ttl_s = registration->ttl_s;
-		touch_names(registry, service);
+		registry_dirty_names(registry, service);
 	}
 }
 
 static enum registry_result create(struct registry *registry, struct registration *registration,
 				   uint64_t now_ms, struct outcome *outcome)
 {
-	struct service *service = find_service(registry, registration->service);
+	struct service *service = registry_index_service(registry, registration->service);
 	struct instance *instance = NULL;
 	struct check **checks = NULL;
 
@@ -779,36 +307,33 @@ static enum registry_result create(struct registry *registry, struct registratio
 	if (!service)
 		return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
 	/* Should anything fail below, the next compile finds the service empty and clears it. */
-	touch_service(registry, service);
+	registry_dirty_service(registry, service);
 	instance = calloc(1, sizeof(*instance));
-	if (!instance || reserve(registry, service) || make_groups(registry, service, registration))
+	if (!instance || reserve(registry, service) ||
+	    registry_group_make(registry, service, registration))
 		goto no_memory;
 	instance->service = service;
 	instance->deadline.kind = DEADLINE_INSTANCE;
-	checks = make_checks(registry, instance, registration);
+	checks = registry_check_make(registry, instance, registration);
 	if (!checks)
 		goto no_memory;
-	if (table_insert(registry->instances, hash_instance(registry, service, registration->label),
+	if (table_insert(registry->instances,
+			 registry_index_hash_instance(registry, service, registration->label),
 			 instance))
 		goto no_memory;
-	install(registry, instance, registration, checks);
+	registry_check_install(registry, instance, registration, checks);
 	instance->position = service->n_instances;
 	service->instances[service->n_instances++] = instance;
 	if (service->n_instances == 1)
 		registry->n_services++;
-	touch_groups(registry, service, registration, 1);
-	touch_namesake(registry, service, registration->label);
+	registry_group_touch(registry, service, registration, 1);
+	registry_group_touch_namesake(registry, service, registration->label);
 	settle(registry, instance, now_ms);
 	instance->created = instance->modified;
 	outcome->instance = instance;
 	return REGISTRY_CREATED;
 no_memory:
-	for (size_t i = 0; checks && i < registration->n_checks; i++) {
-		table_remove(registry->checks, hash_check(registry, checks[i]->check_id),
-			     checks[i]);
-		free_check(checks[i]);
-	}
-	free(checks);
+	registry_check_unmake(registry, checks, registration->n_checks);
 	free(instance);
 	return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
 }
@@ -820,12 +345,12 @@ static enum registry_result update(struct registry *registry, struct instance *i
 	struct service *service = instance->service;
 	struct check **checks;
 
-	if (make_groups(registry, service, registration) ||
-	    !(checks = make_checks(registry, instance, registration)))
+	if (registry_group_make(registry, service, registration) ||
+	    !(checks = registry_check_make(registry, instance, registration)))
 		return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
-	touch_groups(registry, service, registration, 1);
-	touch_groups(registry, service, instance->registration, -1);
-	install(registry, instance, registration, checks);
+	registry_group_touch(registry, service, registration, 1);
+	registry_group_touch(registry, service, instance->registration, -1);
+	registry_check_install(registry, instance, registration, checks);
 	settle(registry, instance, now_ms);
 	outcome->instance = instance;
 	return REGISTRY_UPDATED;
@@ -835,9 +360,9 @@ static enum registry_result apply_register(struct registry *registry, const stru
 					   uint64_t now_ms, struct outcome *outcome)
 {
 	struct registration *registration = change->registration;
-	struct service *service = find_service(registry, registration->service);
+	struct service *service = registry_index_service(registry, registration->service);
 	struct instance *instance =
-		service ? find_label(registry, service, registration->label) : NULL;
+		service ? registry_index_label(registry, service, registration->label) : NULL;
 	char name[256];
 
 	counters_add(&registry->options.counters->registrations, 1);
@@ -902,13 +427,13 @@ static enum registry_result apply_heartbeat(struct registry *registry, const str
 					    uint64_t now_ms, struct outcome *outcome)
 {
 	__typeof__(change->heartbeat) const *heartbeat = &change->heartbeat;
-	struct service *service = find_service(registry, heartbeat->service);
+	struct service *service = registry_index_service(registry, heartbeat->service);
 	struct instance *instance = NULL;
 	bool ambiguous = false;
 
 	counters_add(&registry->options.counters->heartbeats, 1);
 	if (service && service->n_instances && heartbeat->id)
-		instance = find_id(registry, service, heartbeat->id);
+		instance = registry_index_id(registry, service, heartbeat->id);
 	else if (service && service->n_instances)
 		instance = find_unnamed(service, heartbeat->caller, &ambiguous);
 	if (ambiguous)
@@ -930,9 +455,9 @@ static enum registry_result apply_heartbeat(struct registry *registry, const str
 static enum registry_result apply_deregister(struct registry *registry, const struct change *change,
 					     struct outcome *outcome)
 {
-	struct service *service = find_service(registry, change->deregister.service);
+	struct service *service = registry_index_service(registry, change->deregister.service);
 	struct instance *instance =
-		service ? find_id(registry, service, change->deregister.id) : NULL;
+		service ? registry_index_id(registry, service, change->deregister.id) : NULL;
 
 	if (!instance)
 		return fail(outcome, REGISTRY_NOT_FOUND, "no such instance");
@@ -946,8 +471,9 @@ static enum registry_result apply_check_result(struct registry *registry,
 					       struct outcome *outcome)
 {
 	__typeof__(change->check_result) const *result = &change->check_result;
-	struct check *check = table_find(registry->checks, hash_check(registry, result->check_id),
-					 &result->check_id);
+	struct check *check =
+		table_find(registry->checks, registry_index_hash_check(registry, result->check_id),
+			   &result->check_id);
 
 	if (!check)
 		return fail(outcome, REGISTRY_NOT_FOUND, "no such check");
@@ -994,7 +520,7 @@ static void on_lease_deadline(struct registry *registry, struct instance *instan
 		remove_instance(registry, instance);
 		return;
 	}
-	touch_instance(registry, instance, INSTANCE_RENEWED);
+	registry_dirty_instance(registry, instance, INSTANCE_RENEWED);
 	arm_lease(registry, instance, now_ms);
 }
 
@@ -1007,7 +533,8 @@ void registry_expire(struct registry *registry, uint64_t now_ms)
 			on_lease_deadline(registry, CONTAINER(deadline, struct instance, deadline),
 					  now_ms);
 		else
-			touch_refresh(registry, CONTAINER(deadline, struct service, deadline));
+			registry_dirty_refresh(registry,
+					       CONTAINER(deadline, struct service, deadline));
 	}
 }
 
@@ -1038,12 +565,7 @@ struct registry *registry_new(const struct registry_options *options)
 	registry->options = *options;
 	registry->revision = options->revision;
 	registry->dirty_end = &registry->dirty_first;
-	siphash_key_init(&registry->key);
-	registry->services = table_new(service_match);
-	registry->instances = table_new(instance_match);
-	registry->groups = table_new(group_match);
-	registry->checks = table_new(check_match);
-	if (!registry->services || !registry->instances || !registry->groups || !registry->checks) {
+	if (registry_index_init(registry)) {
 		registry_free(registry);
 		return NULL;
 	}
@@ -1064,7 +586,7 @@ static void free_service(struct service *service)
 	for (size_t i = 0; i < service->n_instances; i++)
 		free_instance(service->instances[i]);
 	for (size_t i = 0; i < service->n_groups; i++)
-		free_group(service->groups[i]);
+		registry_group_free(service->groups[i]);
 	free(service->instances);
 	free(service->groups);
 	free(service->name);
@@ -1080,10 +602,7 @@ void registry_free(struct registry *registry)
 	for (size_t position = 0;
 	     registry->services && (service = table_next(registry->services, &position));)
 		free_service(service);
-	table_free(registry->services);
-	table_free(registry->instances);
-	table_free(registry->groups);
-	table_free(registry->checks);
+	registry_index_fini(registry);
 	deadline_heap_fini(&registry->deadlines);
 	free(registry);
 }

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "model/compile_set.h"
+
+#include "dns/name.h"
+#include "dns/rr.h"
+#include "dns/wire.h"
+#include "model/policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SRV_FIXED = 6, /* priority, weight, port (RFC 2782) */
+};
+
+/* ---- Members ---- */
+
+static const struct named_port *compile_set_port(const struct registration *registration,
+						 const char *name)
+{
+	for (size_t i = 0; i < registration->n_ports; i++)
+		if (strcmp(registration->ports[i].name, name) == 0)
+			return &registration->ports[i];
+	return NULL;
+}
+
+static bool is_member(const struct group *group, const struct registration *registration)
+{
+	switch (group->kind) {
+	case GROUP_ALL:
+		return true;
+	case GROUP_PROTOCOL:
+		return registration->protocol == group->protocol;
+	case GROUP_TAG:
+		return record_has_tag(registration, group->label);
+	case GROUP_PORT:
+		return registration->protocol == group->protocol &&
+		       compile_set_port(registration, group->label);
+	}
+	return false;
+}
+
+/* By priority; then the oldest first, so that a change elsewhere does not move the others. */
+static int compare_members(const void *a, const void *b)
+{
+	const struct instance *x = *(const struct instance *const *)a;
+	const struct instance *y = *(const struct instance *const *)b;
+
+	if (x->registration->priority != y->registration->priority)
+		return x->registration->priority < y->registration->priority ? -1 : 1;
+	return x->created < y->created ? -1 : x->created > y->created;
+}
+
+size_t compile_set_collect(struct compile_set *set, const struct compile_zone *zone,
+			   const struct group *group)
+{
+	const struct service *service = group->service;
+	size_t n = 0;
+
+	set->n_members = 0;
+	for (size_t i = 0; i < service->n_instances; i++) {
+		const struct instance *instance = service->instances[i];
+
+		if (!is_member(group, instance->registration) ||
+		    !compile_zone_shows(zone, instance->registration))
+			continue;
+		n++;
+		if (policy_serves(instance))
+			set->members[set->n_members++] = instance;
+	}
+	if (set->n_members > 1)
+		qsort(set->members, set->n_members, sizeof(struct instance *), compare_members);
+	return n;
+}
+
+int compile_set_reserve(struct compile_set *set, size_t n)
+{
+	const struct instance **members;
+
+	if (n <= set->cap_members)
+		return 0;
+	members = realloc(set->members, n * 2 * sizeof(struct instance *));
+	if (!members)
+		return -1;
+	set->members = members;
+	set->cap_members = n * 2;
+	return 0;
+}
+
+/* ---- Address sets ---- */
+
+struct target {
+	uint8_t address[16];
+	uint32_t weight;
+};
+
+static bool get_address(const struct instance *instance, uint16_t type, uint8_t address[16])
+{
+	const struct address *from = &instance->registration->address;
+
+	if (type == RR_A && from->has_v4)
+		memcpy(address, from->v4, sizeof(from->v4));
+	else if (type == RR_AAAA && from->has_v6)
+		memcpy(address, from->v6, sizeof(from->v6));
+	else
+		return false;
+	return true;
+}
+
+static int compare_targets(const void *a, const void *b)
+{
+	const struct target *x = a, *y = b;
+
+	return memcmp(x->address, y->address, sizeof(x->address));
+}
+
+/*
+ * The addresses of the best tier that has any, each once: instances on one host share a record and
+ * add their weights. Those of weight 0 only if there are no others.
+ */
+static size_t choose_targets(const struct compile_set *set, uint16_t type, struct target *targets)
+{
+	size_t n = 0, n_weighted = 0, n_merged = 0;
+	uint16_t priority = 0;
+
+	for (size_t i = 0; i < set->n_members; i++) {
+		const struct registration *registration = set->members[i]->registration;
+		struct target target = { .weight = registration->weight };
+
+		if (n > 0 && registration->priority != priority)
+			break;
+		if (!get_address(set->members[i], type, target.address))
+			continue;
+		priority = registration->priority;
+		n_weighted += target.weight > 0;
+		targets[n++] = target;
+	}
+	if (n_weighted > 0 && n_weighted < n) {
+		size_t kept = 0;
+
+		for (size_t i = 0; i < n; i++)
+			if (targets[i].weight > 0)
+				targets[kept++] = targets[i];
+		n = kept;
+	}
+	if (n > 1)
+		qsort(targets, n, sizeof(*targets), compare_targets);
+	for (size_t i = 0; i < n; i++) {
+		if (n_merged > 0 && compare_targets(&targets[n_merged - 1], &targets[i]) == 0)
+			targets[n_merged - 1].weight += targets[i].weight;
+		else
+			targets[n_merged++] = targets[i];
+	}
+	return n_merged;
+}
+
+static void build_addresses(struct compile_set *set, uint16_t type, uint32_t limit)
+{
+	size_t address_len = type == RR_A ? 4 : 16, n;
+	struct target *targets = malloc((set->n_members + 1) * sizeof(*targets));
+	uint32_t *weights = malloc((set->n_members + 1) * sizeof(*weights));
+
+	if (!targets || !weights) {
+		set->failed = true;
+		goto out;
+	}
+	n = choose_targets(set, type, targets);
+	if (n == 0)
+		goto out;
+	build_set(&set->build, type, set->ttl_s);
+	for (size_t i = 0; i < n; i++) {
+		build_record(&set->build, targets[i].address, address_len, NULL, 0);
+		weights[i] = targets[i].weight;
+	}
+	build_rotate(&set->build, weights, (uint32_t)n);
+	build_limit(&set->build, limit);
+out:
+	free(targets);
+	free(weights);
+}
+
+/* ---- SRV and TXT sets ---- */
+
+static void build_srv_targets(struct compile_set *set, uint32_t i)
+{
+	static const struct {
+		uint16_t type;
+		uint8_t len;
+	} kinds[] = { { RR_A, 4 }, { RR_AAAA, 16 } };
+	uint8_t address[16];
+
+	for (size_t k = 0; k < 2; k++)
+		if (get_address(set->members[i], kinds[k].type, address))
+			build_target(&set->build, i, kinds[k].type, address, kinds[k].len);
+}
+
+static size_t put_target_name(uint8_t *name, const struct instance *instance,
+			      const struct compile_zone *zone)
+{
+	size_t len = name_put_label(name, 0, instance->registration->label);
+
+	len = name_put_label(name, len, instance->service->name);
+	memcpy(name + len, zone->content.origin, zone->content.origin_len);
+	return len + zone->content.origin_len;
+}
+
+/* One record per member (RFC 2782); `port_name` NULL: the instances' own port. */
+static void build_srv(struct compile_set *set, const struct compile_zone *zone,
+		      const char *port_name)
+{
+	size_t n = set->n_members, n_tier = 0;
+	uint32_t *weights;
+
+	if (n == 0)
+		return;
+	weights = malloc(n * sizeof(*weights));
+	if (!weights) {
+		set->failed = true;
+		return;
+	}
+	build_set(&set->build, RR_SRV, set->ttl_s);
+	for (size_t i = 0; i < n; i++) {
+		const struct registration *registration = set->members[i]->registration;
+		uint8_t fixed[SRV_FIXED], name[LIMIT_NAME];
+		size_t name_len = put_target_name(name, set->members[i], zone);
+
+		wire_set16(fixed, registration->priority);
+		wire_set16(fixed + 2, registration->weight);
+		wire_set16(fixed + 4, port_name ? compile_set_port(registration, port_name)->port
+						: registration->port);
+		build_record(&set->build, fixed, sizeof(fixed), name, name_len);
+		weights[i] = registration->weight;
+		if (registration->priority == set->members[0]->registration->priority)
+			n_tier++;
+	}
+	build_rotate(&set->build, weights, (uint32_t)n_tier);
+	for (size_t i = 0; i < n; i++)
+		build_srv_targets(set, (uint32_t)i);
+	free(weights);
+}
+
+static size_t put_string(uint8_t *rdata, size_t len, const char *key, const char *value)
+{
+	size_t key_len = strlen(key), value_len = strlen(value);
+
+	rdata[len] = (uint8_t)(key_len + 1 + value_len);
+	memcpy(rdata + len + 1, key, key_len);
+	rdata[len + 1 + key_len] = '=';
+	memcpy(rdata + len + 2 + key_len, value, value_len);
+	return len + 2 + key_len + value_len;
+}
+
+/* Metadata and tags as key=value strings (RFC 1464); an empty string where there are none. */
+static size_t put_txt(uint8_t *rdata, const struct registration *registration)
+{
+	char tags[LIMIT_TAGS_TEXT + LIMIT_TAGS + 1] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < registration->n_meta; i++)
+		len = put_string(rdata, len, registration->meta[i].key,
+				 registration->meta[i].value);
+	for (size_t i = 0; i < registration->n_tags; i++) {
+		if (i > 0)
+			strcat(tags, ",");
+		strcat(tags, registration->tags[i]);
+	}
+	if (registration->n_tags)
+		len = put_string(rdata, len, "tags", tags);
+	if (len == 0)
+		rdata[len++] = 0;
+	return len;
+}
+
+static void build_txt(struct compile_set *set)
+{
+	uint8_t rdata[(LIMIT_META + 1) * (LIMIT_META_TEXT + 1)];
+
+	if (set->n_members == 0)
+		return;
+	build_set(&set->build, RR_TXT, set->ttl_s);
+	for (size_t i = 0; i < set->n_members; i++)
+		build_record(&set->build, rdata, put_txt(rdata, set->members[i]->registration),
+			     NULL, 0);
+	build_dedupe(&set->build);
+}
+
+struct entry *compile_set_full(struct compile_set *set, const struct compile_zone *zone,
+			       const struct compile_name *name, uint32_t limit)
+{
+	build_begin(&set->build);
+	build_addresses(set, RR_A, limit);
+	build_addresses(set, RR_AAAA, limit);
+	build_srv(set, zone, NULL);
+	build_txt(set);
+	return build_entry(&set->build, name->name, name->len);
+}
+
+struct entry *compile_set_srv(struct compile_set *set, const struct compile_zone *zone,
+			      const struct compile_name *name, const char *port_name,
+			      const struct entry *full)
+{
+	struct entry *entry;
+
+	build_begin(&set->build);
+	if (!full)
+		build_srv(set, zone, port_name);
+	entry = build_entry(&set->build, name->name, name->len);
+	if (entry && full) {
+		entry->from = full;
+		entry->only_type = RR_SRV;
+	}
+	return entry;
+}
+
+void compile_set_init(struct compile_set *set)
+{
+	memset(set, 0, sizeof(*set));
+	build_init(&set->build);
+}
+
+void compile_set_fini(struct compile_set *set)
+{
+	free(set->members);
+	build_fini(&set->build);
+}

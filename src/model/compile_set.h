@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * compile_set: the RRsets of a group of instances; inside of the compile (model/compile.h).
+ */
+#ifndef ROSTERD_MODEL_COMPILE_SET_H
+#define ROSTERD_MODEL_COMPILE_SET_H
+
+#include "model/compile_zone.h"
+
+/* The group in hand, and the builder of its entries. */
+struct compile_set {
+	struct build build;
+	const struct instance **members; /* served ones, best tier first */
+	size_t n_members, cap_members;
+	uint32_t ttl_s; /* of the records */
+	bool failed;    /* out of memory; sticky */
+};
+
+void compile_set_init(struct compile_set *set);
+void compile_set_fini(struct compile_set *set);
+
+/* Makes room for `n` members. -1 when out of memory. */
+int compile_set_reserve(struct compile_set *set, size_t n);
+
+/*
+ * Makes the served instances of a group that the zone shows the members. Returns how many there
+ * are, served or not. Room must have been made for all instances of the service.
+ */
+size_t compile_set_collect(struct compile_set *set, const struct compile_zone *zone,
+			   const struct group *group);
+
+/* An entry of everything that the members have: A, AAAA, SRV, TXT. NULL when out of memory. */
+struct entry *compile_set_full(struct compile_set *set, const struct compile_zone *zone,
+			       const struct compile_name *name, uint32_t limit);
+
+/*
+ * An entry of the members' SRV records alone: the same as `full` has, or if it is NULL a set of its
+ * own, with the named port `port_name`, or if that is NULL the instances' own.
+ */
+struct entry *compile_set_srv(struct compile_set *set, const struct compile_zone *zone,
+			      const struct compile_name *name, const char *port_name,
+			      const struct entry *full);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "model/registry_check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void registry_check_free(struct check *check)
+{
+	if (check) {
+		free(check->output);
+		free(check);
+	}
+}
+
+void registry_check_stop(struct registry *registry, struct check *check)
+{
+	table_remove(registry->checks, registry_index_hash_check(registry, check->check_id), check);
+	if (registry->options.check_stopped)
+		registry->options.check_stopped(registry->options.cookie, check);
+}
+
+static bool address_equal(const struct address *a, const struct address *b)
+{
+	return a->has_v4 == b->has_v4 && a->has_v6 == b->has_v6 &&
+	       (!a->has_v4 || memcmp(a->v4, b->v4, sizeof(a->v4)) == 0) &&
+	       (!a->has_v6 || memcmp(a->v6, b->v6, sizeof(a->v6)) == 0);
+}
+
+static bool is_in(struct check *const *checks, size_t n, const struct check *check)
+{
+	for (size_t i = 0; i < n; i++)
+		if (checks[i] == check)
+			return true;
+	return false;
+}
+
+/* The instance's present check of the same definition and target that is not in `taken` yet. */
+static struct check *find_same_check(const struct instance *instance,
+				     const struct registration *registration,
+				     const struct check_spec *spec, struct check *const *taken,
+				     size_t n_taken)
+{
+	const struct registration *old = instance->registration;
+
+	if (!old || !address_equal(&old->address, &registration->address))
+		return NULL;
+	for (size_t i = 0; i < old->n_checks; i++)
+		if (record_check_equal(instance->checks[i]->spec, spec) &&
+		    !is_in(taken, n_taken, instance->checks[i]))
+			return instance->checks[i];
+	return NULL;
+}
+
+static struct check *new_check(struct registry *registry, struct instance *instance,
+			       const struct check_spec *spec)
+{
+	struct check *check = calloc(1, sizeof(*check));
+	uint64_t check_id = registry->newest_check_id + 1;
+
+	if (!check)
+		return NULL;
+	*check = (struct check){ .check_id = check_id, .instance = instance };
+	health_init(&check->health, spec->initial);
+	if (table_insert(registry->checks, registry_index_hash_check(registry, check_id), check)) {
+		free(check);
+		return NULL;
+	}
+	registry->newest_check_id = check_id;
+	return check;
+}
+
+struct check **registry_check_make(struct registry *registry, struct instance *instance,
+				   const struct registration *registration)
+{
+	struct check **checks = calloc(registration->n_checks + 1, sizeof(struct check *));
+	uint64_t newest = registry->newest_check_id;
+	size_t n;
+
+	if (!checks)
+		return NULL;
+	for (n = 0; n < registration->n_checks; n++) {
+		const struct check_spec *spec = &registration->checks[n];
+
+		checks[n] = find_same_check(instance, registration, spec, checks, n);
+		if (!checks[n])
+			checks[n] = new_check(registry, instance, spec);
+		if (!checks[n])
+			goto undo;
+	}
+	return checks;
+undo:
+	while (n-- > 0) {
+		if (checks[n]->check_id <= newest)
+			continue;
+		table_remove(registry->checks,
+			     registry_index_hash_check(registry, checks[n]->check_id), checks[n]);
+		registry_check_free(checks[n]);
+	}
+	free(checks);
+	return NULL;
+}
+
+void registry_check_install(struct registry *registry, struct instance *instance,
+			    struct registration *registration, struct check **checks)
+{
+	struct registration *old = instance->registration;
+	struct check **old_checks = instance->checks;
+	size_t n_old = old ? old->n_checks : 0;
+
+	for (size_t i = 0; i < n_old; i++) {
+		if (is_in(checks, registration->n_checks, old_checks[i]))
+			continue;
+		registry_check_stop(registry, old_checks[i]);
+		registry_check_free(old_checks[i]);
+	}
+	instance->registration = registration;
+	instance->checks = checks;
+	for (size_t i = 0; i < registration->n_checks; i++) {
+		bool is_new = !is_in(old_checks, n_old, checks[i]);
+
+		checks[i]->spec = &registration->checks[i];
+		if (is_new && registry->options.check_started)
+			registry->options.check_started(registry->options.cookie, checks[i]);
+	}
+	free(old_checks);
+	record_registration_free(old);
+}
+
+void registry_check_unmake(struct registry *registry, struct check **checks, size_t n)
+{
+	for (size_t i = 0; checks && i < n; i++) {
+		table_remove(registry->checks,
+			     registry_index_hash_check(registry, checks[i]->check_id), checks[i]);
+		registry_check_free(checks[i]);
+	}
+	free(checks);
+}

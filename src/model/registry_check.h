@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * registry_check: the checks of an instance as its registration comes and changes; inside of the
+ * registry (model/registry.h).
+ */
+#ifndef ROSTERD_MODEL_REGISTRY_CHECK_H
+#define ROSTERD_MODEL_REGISTRY_CHECK_H
+
+#include "model/registry_index.h"
+
+/*
+ * The checks of a registration that `instance` is to have: present ones that stay, with their
+ * state, and new ones, in the index. NULL when out of memory: nothing has changed.
+ */
+struct check **registry_check_make(struct registry *registry, struct instance *instance,
+				   const struct registration *registration);
+
+/* Undoes registry_check_make() for an instance that had no checks. NULL is fine. */
+void registry_check_unmake(struct registry *registry, struct check **checks, size_t n);
+
+/* Puts a registration and its checks in place of what the instance had, if anything. */
+void registry_check_install(struct registry *registry, struct instance *instance,
+			    struct registration *registration, struct check **checks);
+
+/* Takes a check out of the index and tells the prober. */
+void registry_check_stop(struct registry *registry, struct check *check);
+
+/* NULL is fine. */
+void registry_check_free(struct check *check);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "model/registry_group.h"
+
+#include "model/registry_dirty.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	GROUPS_MAX = 2 + LIMIT_TAGS + LIMIT_PORTS,
+};
+
+static size_t put_group_key(struct registry_group_key *keys, size_t n, enum group_kind kind,
+			    enum protocol protocol, const char *label)
+{
+	struct registry_group_key key = { .kind = kind, .protocol = protocol };
+
+	if (label[0] && !record_label_parse(label, key.label))
+		return n;
+	for (size_t i = 0; i < n; i++)
+		if (keys[i].kind == kind && strcmp(keys[i].label, key.label) == 0)
+			return n;
+	keys[n] = key;
+	return n + 1;
+}
+
+/* The groups that an instance belongs to, each once. Tags that are no label have no group. */
+static size_t group_keys(const struct service *service, const struct registration *registration,
+			 struct registry_group_key keys[GROUPS_MAX])
+{
+	size_t n = 0;
+
+	n = put_group_key(keys, n, GROUP_ALL, 0, "");
+	n = put_group_key(keys, n, GROUP_PROTOCOL, registration->protocol, "");
+	for (size_t i = 0; i < registration->n_tags; i++)
+		n = put_group_key(keys, n, GROUP_TAG, 0, registration->tags[i]);
+	for (size_t i = 0; i < registration->n_ports; i++)
+		n = put_group_key(keys, n, GROUP_PORT, registration->protocol,
+				  registration->ports[i].name);
+	for (size_t i = 0; i < n; i++)
+		keys[i].service = service;
+	return n;
+}
+
+void registry_group_free(struct group *group)
+{
+	if (group) {
+		free(group->label);
+		free(group);
+	}
+}
+
+static struct group *new_group(struct registry *registry, struct service *service,
+			       const struct registry_group_key *key)
+{
+	struct group *group;
+
+	if (service->n_groups == service->cap_groups) {
+		size_t cap = service->cap_groups ? service->cap_groups * 2 : 4;
+		struct group **groups = realloc(service->groups, cap * sizeof(struct group *));
+
+		if (!groups)
+			return NULL;
+		service->groups = groups;
+		service->cap_groups = cap;
+	}
+	group = calloc(1, sizeof(*group));
+	if (!group)
+		return NULL;
+	*group = (struct group){ .kind = key->kind, .protocol = key->protocol, .service = service };
+	group->label = strdup(key->label);
+	if (!group->label ||
+	    table_insert(registry->groups, registry_index_hash_group(registry, key), group)) {
+		registry_group_free(group);
+		return NULL;
+	}
+	group->position = service->n_groups;
+	service->groups[service->n_groups++] = group;
+	return group;
+}
+
+void registry_group_drop(struct registry *registry, struct group *group)
+{
+	struct service *service = group->service;
+	struct registry_group_key key = {
+		.service = service,
+		.kind = group->kind,
+		.protocol = group->protocol,
+	};
+
+	strcpy(key.label, group->label);
+	table_remove(registry->groups, registry_index_hash_group(registry, &key), group);
+	service->groups[group->position] = service->groups[--service->n_groups];
+	service->groups[group->position]->position = group->position;
+	registry_group_free(group);
+}
+
+int registry_group_make(struct registry *registry, struct service *service,
+			const struct registration *registration)
+{
+	struct registry_group_key keys[GROUPS_MAX];
+	size_t n = group_keys(service, registration, keys);
+
+	for (size_t i = 0; i < n; i++) {
+		struct group *group = registry_index_group(registry, &keys[i]);
+
+		if (!group)
+			group = new_group(registry, service, &keys[i]);
+		if (!group)
+			return -1;
+		registry_dirty_group(registry, group);
+	}
+	return 0;
+}
+
+void registry_group_touch(struct registry *registry, struct service *service,
+			  const struct registration *registration, int members)
+{
+	struct registry_group_key keys[GROUPS_MAX];
+	size_t n = group_keys(service, registration, keys);
+
+	for (size_t i = 0; i < n; i++) {
+		struct group *group = registry_index_group(registry, &keys[i]);
+
+		assert(group);
+		group->n_members += (size_t)members;
+		registry_dirty_group(registry, group);
+	}
+}
+
+void registry_group_touch_namesake(struct registry *registry, struct service *service,
+				   const char *label)
+{
+	struct registry_group_key key = { .service = service, .kind = GROUP_TAG };
+	struct group *group;
+
+	strcpy(key.label, label);
+	group = registry_index_group(registry, &key);
+	if (group)
+		registry_dirty_group(registry, group);
+}
