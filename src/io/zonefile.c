@@ -132,10 +132,11 @@ static int read_origin(struct reader *reader, const char *text)
 	origin = ldns_dname_new_frm_str(text);
 	if (!origin)
 		return fail_here(reader, "$ORIGIN needs a domain name");
-	if (!ldns_dname_str_absolute(text) &&
-	    ldns_dname_cat(origin, reader->origin) != LDNS_STATUS_OK) {
+	if ((!ldns_dname_str_absolute(text) &&
+	     ldns_dname_cat(origin, reader->origin) != LDNS_STATUS_OK) ||
+	    ldns_rdf_size(origin) > LIMIT_NAME) {
 		ldns_rdf_deep_free(origin);
-		return fail_here(reader, "$ORIGIN is too long");
+		return fail_here(reader, "a name is longer than 255 octets");
 	}
 	ldns_rdf_deep_free(reader->origin);
 	reader->origin = origin;
@@ -210,6 +211,26 @@ static int check_numbers(struct reader *reader, const ldns_rr *rr)
 	return 0;
 }
 
+/* ldns checks what is written, but not what a relative name becomes with the origin behind it. */
+static bool names_fit(const ldns_rr *rr)
+{
+	if (ldns_rdf_size(ldns_rr_owner(rr)) > LIMIT_NAME)
+		return false;
+	for (size_t i = 0; i < ldns_rr_rd_count(rr); i++)
+		if (ldns_rdf_get_type(ldns_rr_rdf(rr, i)) == LDNS_RDF_TYPE_DNAME &&
+		    ldns_rdf_size(ldns_rr_rdf(rr, i)) > LIMIT_NAME)
+			return false;
+	return true;
+}
+
+/* ldns also takes "A \# 0", and less than an SOA behind a "\#" that is none. */
+static bool has_all_fields(const ldns_rr *rr)
+{
+	const ldns_rr_descriptor *type = ldns_rr_descript(ldns_rr_get_type(rr));
+
+	return ldns_rr_rd_count(rr) >= ldns_rr_descriptor_minimum(type);
+}
+
 static bool is_below_apex(const struct reader *reader, const struct item *item)
 {
 	size_t at = 0;
@@ -274,22 +295,32 @@ out:
 	return reason;
 }
 
+/* Room for one more; it counts once n_items does. */
+static struct item *next_item(struct reader *reader)
+{
+	if (reader->n_items == reader->cap_items) {
+		size_t cap = reader->cap_items ? 2 * reader->cap_items : 32;
+		struct item *items = realloc(reader->items, cap * sizeof(*items));
+
+		if (!items)
+			return NULL;
+		reader->items = items;
+		reader->cap_items = cap;
+	}
+	return &reader->items[reader->n_items];
+}
+
 static int put_record(struct reader *reader, const ldns_rr *rr)
 {
 	const ldns_rdf *owner = ldns_rr_owner(rr);
 	const char *reason;
 	struct item *item;
 
-	if (reader->n_items == reader->cap_items) {
-		size_t cap = reader->cap_items ? 2 * reader->cap_items : 32;
-		struct item *items = realloc(reader->items, cap * sizeof(*items));
-
-		if (!items)
-			return fail_here(reader, "out of memory");
-		reader->items = items;
-		reader->cap_items = cap;
-	}
-	item = &reader->items[reader->n_items];
+	if (!names_fit(rr))
+		return fail_here(reader, "a name is longer than 255 octets");
+	item = next_item(reader);
+	if (!item)
+		return fail_here(reader, "out of memory");
 	*item = (struct item){
 		.line = reader->scan.entry_line,
 		.ttl_s = ldns_rr_ttl(rr),
@@ -303,6 +334,8 @@ static int put_record(struct reader *reader, const ldns_rr *rr)
 	if (!is_below_apex(reader, item))
 		return fail_here(reader, "the record is outside the zone");
 	reason = refuse_type(reader, item);
+	if (!reason && !has_all_fields(rr))
+		reason = "the record's data is not whole";
 	if (!reason)
 		reason = copy_rdata(item, rr);
 	if (reason)

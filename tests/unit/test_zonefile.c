@@ -272,6 +272,45 @@ START_TEST(numbers_do_not_wrap_around)
 }
 END_TEST
 
+/* A name may outgrow 255 octets only when the origin is put behind it; ldns takes it. */
+START_TEST(relative_names_too_long_are_refused)
+{
+	static const char reason[] = ":3: a name is longer than 255 octets";
+	char longest[300] = "", records[700], content[1000];
+
+	for (int i = 0; i < 123; i++)
+		strcat(longest, "a.");
+	/* 123 * 2 + 8 for "example" + the root label = 255 */
+	longest[strlen(longest) - 1] = '\0';
+	snprintf(records, sizeof(records), "%s A 192.0.2.1\nb CNAME %s\n", longest, longest);
+	snprintf(content, sizeof(content), APEX "%s", records);
+	ck_assert_int_eq(read_octets(content, strlen(content)), 0);
+	strcat(longest, ".a");
+	snprintf(records, sizeof(records), "%s A 192.0.2.1\n", longest);
+	check_bad(records, reason);
+	snprintf(records, sizeof(records), "b CNAME %s\n", longest);
+	check_bad(records, reason);
+	snprintf(records, sizeof(records), "b 5 SRV 1 2 3 %s\n", longest);
+	check_bad(records, reason);
+	snprintf(records, sizeof(records), "$ORIGIN %s\n", longest);
+	check_bad(records, reason);
+}
+END_TEST
+
+START_TEST(generic_rdata_must_be_whole)
+{
+	static const char reason[] = ":3: the record's data is not whole";
+
+	check_bad("a A \\# 0\n", reason);
+	check_bad("a CNAME \\# 0\n", reason);
+	check_bad("a SRV \\# 0\n", reason);
+	check_bad("a TXT \\# 0\n", reason);
+	check_bad("@ 5 SOA \\# x y 1 2\n", reason);
+	check_bad("a A \\# 3 c00002\n", ":3: Packet size overflow");
+	check_records("a 7 TYPE999 \\# 0\n", "a.example. 7 IN TYPE999 \\# 0\n");
+}
+END_TEST
+
 START_TEST(text_that_cannot_be_cut)
 {
 	check_bad("a TXT \"no end\nb A 192.0.2.1\n", ":3: a quoted string has no end on its line");
@@ -425,6 +464,8 @@ int main(void)
 	tcase_add_test(tcase, error_names_the_line_where_the_entry_starts);
 	tcase_add_test(tcase, include_and_unknown_directives_are_errors);
 	tcase_add_test(tcase, numbers_do_not_wrap_around);
+	tcase_add_test(tcase, relative_names_too_long_are_refused);
+	tcase_add_test(tcase, generic_rdata_must_be_whole);
 	tcase_add_test(tcase, text_that_cannot_be_cut);
 	tcase_add_test(tcase, records_that_do_not_belong);
 	tcase_add_test(tcase, apex_must_be_whole);
