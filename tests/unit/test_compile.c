@@ -8,8 +8,10 @@
 #include "dns/name.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
@@ -19,7 +21,6 @@ enum {
 
 static struct world world;
 static char text[WORLD_MESSAGE_TEXT];
-static char folder[] = "/tmp/rosterd-compile-XXXXXX";
 
 static void add_zone(const char *origin, const char *file, const char *tag)
 {
@@ -95,29 +96,25 @@ static uint32_t ttl_s(const char *name)
 	return ttl;
 }
 
-/* A zone file of this content, and more lines. Always the same path. */
+/* A zone file, in memory, that has these lines beside its apex. Always the same path. */
 static const char *write_zone(const char *lines)
 {
-	static char path[sizeof(folder) + 20], *made;
+	static char path[40];
+	static int file = -1;
 
-	if (!made)
-		made = mkdtemp(folder);
-	ck_assert_ptr_nonnull(made);
-	snprintf(path, sizeof(path), "%s/zone", folder);
-	FILE *const file = fopen(path, "w");
-	ck_assert_ptr_nonnull(file);
-	fprintf(file,
-		"$ORIGIN service.local.\n$TTL 60\n"
-		"@ SOA ns.example.net. hostmaster 1 2 3 4 5\n@ NS ns.example.net.\n%s",
-		lines);
-	fclose(file);
+	if (file < 0)
+		file = memfd_create("zone", 0);
+	ck_assert_int_ge(file, 0);
+	ck_assert_int_eq(ftruncate(file, 0), 0);
+	ck_assert_int_eq(lseek(file, 0, SEEK_SET), 0);
+	ck_assert_int_gt(
+		dprintf(file,
+			"$ORIGIN service.local.\n$TTL 60\n"
+			"@ SOA ns.example.net. hostmaster 1 2 3 4 5\n@ NS ns.example.net.\n%s",
+			lines),
+		0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
 	return path;
-}
-
-static void remove_zone_file(void)
-{
-	unlink(write_zone(""));
-	rmdir(folder);
 }
 
 /* ---- The registry alone ---- */
@@ -338,7 +335,6 @@ START_TEST(zone_file_may_change)
 	add_zone("service.local", NULL, NULL);
 	ck_assert_int_eq(count_a("www"), -1);
 	ck_assert_int_eq(count_a("a"), 1);
-	remove_zone_file();
 }
 END_TEST
 
@@ -360,7 +356,6 @@ START_TEST(static_name_hides_a_service_until_it_goes)
 	ck_assert_str_eq(record, "a A 10.0.0.2");
 	free(record);
 	ldns_pkt_free(reply);
-	remove_zone_file();
 }
 END_TEST
 
@@ -382,7 +377,6 @@ START_TEST(delegation_hides_what_is_below)
 	ck_assert_int_eq(count_a("sub"), 1);
 	ck_assert_int_eq(count_a("x.sub"), 1);
 	ck_assert_int_eq(count_a("other.sub"), -1);
-	remove_zone_file();
 }
 END_TEST
 
@@ -398,7 +392,6 @@ START_TEST(bad_zone_changes_nothing)
 	ck_assert_uint_eq(world.n_zones, 1);
 	free(zone.origin);
 	free(zone.file);
-	remove_zone_file();
 }
 END_TEST
 
