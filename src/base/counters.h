@@ -53,8 +53,7 @@ struct buf;
 /* Adds to a counter of the calling thread's own struct: a plain load, add and store. */
 static inline void counters_add(_Atomic uint64_t *counter, uint64_t n)
 {
-	atomic_store_explicit(counter,
-			      atomic_load_explicit(counter, memory_order_relaxed) + n,
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
 			      memory_order_relaxed);
 }
 

@@ -34,8 +34,8 @@ int table_insert(struct table *table, uint64_t hash, void *entry);
 void table_remove(struct table *table, uint64_t hash, const void *entry);
 
 /*
- * The next entry in an unspecified order, or NULL at the end; start with *position = 0. Removing the
- * entry just returned is allowed while iterating, inserting is not.
+ * The next entry in an unspecified order, or NULL at the end; start with *position = 0. Removing
+ * the entry just returned is allowed while iterating, inserting is not.
  */
 void *table_next(const struct table *table, size_t *position);
 

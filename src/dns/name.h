@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * name: domain names in wire form (RFC 1035 3.1): labels with a length octet each, ended by the root
- * label. Never compressed here. Pure.
+ * name: domain names in wire form (RFC 1035 3.1): labels with a length octet each, ended by the
+ * root label. Never compressed here. Pure.
  */
 #ifndef ROSTERD_DNS_NAME_H
 #define ROSTERD_DNS_NAME_H
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum {
-	NAME_MAX_LEN = 255, /* with the root label */
+	NAME_MAX_LEN = 255,  /* with the root label */
 	NAME_TEXT_MAX = 1024 /* every octet escaped as \ddd, and a NUL */
 };
 
@@ -20,7 +20,7 @@ enum {
  */
 size_t name_parse(const char *text, uint8_t name[NAME_MAX_LEN]);
 
-/* Prints `len` octets of labels, the root label optional, as text without a final dot ("." alone). */
+/* Prints `len` octets of labels, the root label optional, without a final dot (the root: "."). */
 void name_print(const uint8_t *name, size_t len, char text[NAME_TEXT_MAX]);
 
 /* Lower-cases ASCII letters in `len` octets of wire form (length octets are below 'A'). */

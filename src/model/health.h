@@ -21,8 +21,8 @@ enum status {
 
 struct health {
 	enum status status;
-	uint16_t run;  /* results in a row that contradict `status` */
-	bool has_run;  /* whether there was a result yet */
+	uint16_t run; /* results in a row that contradict `status` */
+	bool has_run; /* whether there was a result yet */
 };
 
 /* Before the first result. */
