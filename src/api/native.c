@@ -428,6 +428,9 @@ static void handle_metrics(struct api *api, const struct api_request *request,
 		    registry_count_instances(registry));
 	print_gauge(&out, "rosterd_revision", "number of the newest change",
 		    registry_revision(registry));
+	buf_print(&out, "# HELP rosterd_build_info the version that runs\n"
+			"# TYPE rosterd_build_info gauge\n"
+			"rosterd_build_info{version=\"" PACKAGE_VERSION "\"} 1\n");
 	reply->owned = buf_take(&out, &reply->body_len);
 	buf_fini(&out);
 	if (!reply->owned) {

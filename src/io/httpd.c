@@ -74,7 +74,7 @@ struct httpd {
 	struct timeval request_time;
 	httpd_on_request on_request;
 	void *cookie;
-	LIST_HEAD(, peer) peers;
+	LIST_HEAD(peer_list, peer) peers;
 	size_t n_peers, n_owed, n_listeners;
 	struct evconnlistener *listeners[LIMIT_ADDRESSES];
 	struct event *resume; /* accepting, after it failed */

@@ -391,6 +391,8 @@ START_TEST(tells_of_itself)
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_services 1\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_instances 1\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_revision 42\n"));
+	ck_assert_ptr_nonnull(
+		strstr(reply.body, "\nrosterd_build_info{version=\"" PACKAGE_VERSION "\"} 1\n"));
 }
 END_TEST
 
