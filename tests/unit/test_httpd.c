@@ -509,7 +509,7 @@ START_TEST(a_reply_that_nobody_reads_is_dropped)
 {
 	struct client *client = client_new(), *other = client_new();
 
-	reply_len = 64 * 1024 * 1024;
+	reply_len = 16 * 1024 * 1024;
 	say(client, GET);
 	expect_asked(other, 1);
 	httpd_drain(httpd, on_idle, &is_idle);
