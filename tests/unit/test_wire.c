@@ -587,7 +587,7 @@ START_TEST(random_names_are_judged_as_ldns_does)
 	unsigned n_good = 0;
 
 	random_init_seed(&random, 7);
-	for (unsigned round = 0; round < 20000; round++) {
+	for (unsigned round = 0; round < 5000; round++) {
 		uint8_t octets[320] = { 0 };
 		size_t octets_len = 0, n = random_below(&random, 9), took, pos = 0;
 		struct wire_name name;
@@ -612,8 +612,8 @@ START_TEST(random_names_are_judged_as_ldns_does)
 			n_good++;
 		}
 	}
-	ck_assert_uint_gt(n_good, 5000);
-	ck_assert_uint_lt(n_good, 19000);
+	ck_assert_uint_gt(n_good, 1250);
+	ck_assert_uint_lt(n_good, 4750);
 }
 END_TEST
 
@@ -621,20 +621,25 @@ END_TEST
 START_TEST(random_damage_is_survived)
 {
 	struct random random;
+	uint8_t whole[ROOM];
+	size_t whole_len;
 
 	random_init_seed(&random, 8);
+	put_rich_query();
+	memcpy(whole, message, len);
+	whole_len = len;
 	for (unsigned round = 0; round < 50000; round++) {
 		size_t n = 1 + random_below(&random, 4);
 
-		put_rich_query();
+		memcpy(message, whole, whole_len);
+		len = whole_len;
 		for (size_t i = 0; i < n; i++)
 			message[2 + random_below(&random, (uint32_t)len - 2)] =
 				(uint8_t)random_bits(&random);
 		len -= random_below(&random, 3) ? 0 : random_below(&random, (uint32_t)len);
-		if (parse() == WIRE_OK) {
-			ck_assert_uint_le(query.question_end, len);
-			ck_assert_uint_eq(query.question_end, 12 + query.name.len + 4u);
-		}
+		if (parse() == WIRE_OK)
+			ck_assert(query.question_end <= len &&
+				  query.question_end == 12 + query.name.len + 4u);
 	}
 }
 END_TEST
