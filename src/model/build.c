@@ -84,6 +84,12 @@ static bool note_offset(struct build *build, uint32_t i)
 	return true;
 }
 
+/* A record of more than 65,535 octets has none; no message has room for it either. */
+static uint16_t stride_of(size_t record_len)
+{
+	return record_len <= UINT16_MAX ? (uint16_t)record_len : 0;
+}
+
 void build_record(struct build *build, const void *rdata, size_t len, const void *tail,
 		  size_t tail_len)
 {
@@ -111,7 +117,7 @@ void build_record(struct build *build, const void *rdata, size_t len, const void
 		return;
 	set = open_set(build);
 	if (set->count == 0)
-		set->stride = (uint16_t)record_len;
+		set->stride = stride_of(record_len);
 	else if (set->stride != record_len)
 		set->stride = 0;
 	set->count++;
@@ -144,7 +150,7 @@ void build_dedupe(struct build *build)
 	set = open_set(build);
 	qsort_r(build->offs, set->count, sizeof(*build->offs), compare_records, records);
 	build->records.len = 0;
-	set->stride = (uint16_t)offset_record_len(records, build->offs[0]);
+	set->stride = stride_of(offset_record_len(records, build->offs[0]));
 	for (uint32_t i = 0; i < set->count; i++) {
 		size_t len = offset_record_len(records, build->offs[i]);
 
