@@ -44,7 +44,8 @@
 #include <unistd.h>
 
 enum {
-	TALLY = 64, /* different rdata that SHARE and MEMBER can tell apart */
+	LIMIT_S = 60, /* for one scenario, which takes milliseconds */
+	TALLY = 64,   /* different rdata that SHARE and MEMBER can tell apart */
 	NEGATIVE_TTL_S = 5,
 };
 
@@ -89,14 +90,16 @@ struct play {
 	struct tally tallies[TALLY];
 };
 
-/* For the one line that an assert leaves behind. */
-static char location[PATH_MAX + 32];
+/* Where the play is, for what ends it from outside: an assert, or the time limit. */
+static char location[PATH_MAX + 80];
 
-static void on_abort(int signal_number)
+static void on_end(int signal_number)
 {
-	(void)signal_number;
 	const ssize_t written = write(STDERR_FILENO, location, strlen(location));
+
 	(void)written;
+	if (signal_number == SIGALRM)
+		_exit(1);
 }
 
 static void fail(struct play *play, unsigned line, const char *format, ...)
@@ -686,7 +689,8 @@ static bool play_file(const char *path)
 	world_init(&play.world, 1);
 	while (!play.failed && getline(&text, &size, file) >= 0) {
 		play.line++;
-		snprintf(location, sizeof(location), "%s:%u: the assertion above\n", path,
+		snprintf(location, sizeof(location),
+			 "%s:%u: ended here: out of time, or the assertion above\n", path,
 			 play.line);
 		play_line(&play, text);
 	}
@@ -703,8 +707,11 @@ int main(int argc, char **argv)
 {
 	bool all_passed = argc > 1;
 
-	signal(SIGABRT, on_abort);
-	for (int i = 1; i < argc; i++)
+	signal(SIGABRT, on_end);
+	signal(SIGALRM, on_end);
+	for (int i = 1; i < argc; i++) {
+		alarm(LIMIT_S);
 		all_passed &= play_file(argv[i]);
+	}
 	return all_passed ? 0 : 1;
 }
