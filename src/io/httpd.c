@@ -1,50 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "io/httpd.h"
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "io/http.h"
+#include "base/table.h"
+#include "io/httpd_door.h"
+#include "io/httpd_gate.h"
 #include "io/listen.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/listener.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/util.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
-	/* What may wait unread while a reply is owed: then the peer's TCP has to wait. */
-	INPUT_AHEAD = LIMIT_HTTP_HEADERS * 2,
-	ACCEPT_PAUSE_MS = 100,
-	ACCEPT_LOG_MS = 60000,
+	EVERY_METHOD = 0xffff, /* also what evhttp knows no name for */
 };
 
 /*
  * The states of a connection.
  *
- *   state     until                    then
- *   READING   a request is complete    OWED
- *             it is refused            LINGER, with the error on its way
- *             the peer closes          closed
- *   OWED      httpd_reply()            READING, or CLOSING
- *   CLOSING   the reply is sent        closed
- *   LINGER    the peer closes          closed: what it still sends is thrown away, because to close
- *                                      on unread octets is a reset, which would overtake the reply
+ *   state     until                          then
+ *   READING   evhttp has a whole request     OWED
+ *             the gate refuses one           REFUSING
+ *   OWED      httpd_reply()                  SENDING
+ *   SENDING   the kernel has the reply       READING, or CLOSED if it was the last
+ *   REFUSING  the kernel has the error       LINGER
+ *   LINGER    the peer closes                CLOSED
+ *   CLOSED
  *
- * The deadline closes it in every state but OWED, where we are the ones who are late.
+ * The deadline, and the peer, close it in any state; only in OWED, where we are the ones who are
+ * late, there is no deadline, and what the peer does is seen afterwards.
  */
 enum peer_state {
 	PEER_READING,
 	PEER_OWED,
-	PEER_CLOSING,
+	PEER_SENDING,
+	PEER_REFUSING,
 	PEER_LINGER,
+	PEER_CLOSED,
 };
 
 /* What httpd_reply() gets: the connection, and what it was asked. */
@@ -54,61 +53,68 @@ struct httpd_request {
 };
 
 struct peer {
-	struct httpd *httpd;
+	struct httpd *httpd; /* NULL: it has gone first */
 	LIST_ENTRY(peer) link;
-	struct bufferevent *bev;
+	struct httpd_gate *gate;
 	struct event *deadline;
-	struct http http;
-	struct address address;
 	enum peer_state state;
-	struct httpd_request owed; /* PEER_OWED */
-	bool is_begun;             /* octets of a request have come since the deadline was set */
-	bool is_running;           /* peer_run() is on the stack */
-	bool has_ended;            /* it sends no more, but may read */
-	bool has_left;             /* PEER_OWED: it is gone, and closed by httpd_reply() */
+	/*
+	 * OWED, REFUSING, LINGER; else NULL. evhttp frees it, but if the connection ends in one of
+	 * these states it may cut the tie to the connection instead: then it is ours.
+	 */
+	struct evhttp_request *http;
+	struct address address;
+	struct httpd_request owed; /* OWED */
 };
 
 struct httpd {
-	struct event_base *base;
 	struct counters *counters;
 	struct timeval request_time;
 	httpd_on_request on_request;
 	void *cookie;
-	LIST_HEAD(peer_list, peer) peers;
-	size_t n_peers, n_owed, n_listeners;
-	struct evconnlistener *listeners[LIMIT_ADDRESSES];
-	struct event *resume; /* accepting, after it failed */
-	uint64_t accept_logged_ms;
-	bool is_draining;
-	void (*on_idle)(void *cookie); /* draining, and there are still connections */
+	struct event_base *base;
+	struct evhttp *http;
+	struct httpd_door *door; /* NULL: draining */
+
+	struct table *by_bufferevent; /* peers whose bufferevent is alive */
+	LIST_HEAD(, peer) peers;
+	size_t n_busy; /* peers that wait for us */
+
+	void (*on_idle)(void *cookie); /* draining, and still busy */
 	void *idle_cookie;
 };
 
 /* ---- Connections ---- */
 
-static void tell_idle(struct httpd *httpd)
+static uint64_t hash_pointer(const void *pointer)
 {
-	void (*on_idle)(void *cookie) = httpd->on_idle;
-
-	httpd->on_idle = NULL;
-	if (on_idle)
-		on_idle(httpd->idle_cookie);
+	return (uint64_t)(uintptr_t)pointer * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-static void peer_free(struct peer *peer)
+static bool has_bufferevent(const void *entry, const void *bufferevent)
+{
+	const struct peer *peer = entry;
+
+	return httpd_gate_bufferevent(peer->gate) == bufferevent;
+}
+
+static bool is_busy(enum peer_state state)
+{
+	return state == PEER_OWED || state == PEER_SENDING || state == PEER_REFUSING;
+}
+
+static void peer_enter(struct peer *peer, enum peer_state state)
 {
 	struct httpd *httpd = peer->httpd;
+	void (*on_idle)(void *cookie) = httpd->on_idle;
 
-	if (peer->state == PEER_OWED)
-		peer->httpd->n_owed--;
-	LIST_REMOVE(peer, link);
-	peer->httpd->n_peers--;
-	http_fini(&peer->http);
-	event_free(peer->deadline);
-	bufferevent_free(peer->bev);
-	free(peer);
-	if (!httpd->n_peers)
-		tell_idle(httpd);
+	httpd->n_busy -= is_busy(peer->state);
+	httpd->n_busy += is_busy(state);
+	peer->state = state;
+	if (httpd->n_busy || !on_idle)
+		return;
+	httpd->on_idle = NULL;
+	on_idle(httpd->idle_cookie);
 }
 
 static void peer_set_deadline(struct peer *peer)
@@ -116,338 +122,303 @@ static void peer_set_deadline(struct peer *peer)
 	evtimer_add(peer->deadline, &peer->httpd->request_time);
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *peer)
+static void peer_begin(void *cookie)
 {
+	peer_set_deadline(cookie);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *cookie)
+{
+	struct peer *peer = cookie;
+
 	(void)fd, (void)what;
+	httpd_gate_close(peer->gate);
+}
+
+/* Frees the request if that is left to us. */
+static void peer_drop_request(struct peer *peer)
+{
+	if (peer->http && !evhttp_request_get_connection(peer->http))
+		evhttp_request_free(peer->http);
+	peer->http = NULL;
+}
+
+static void peer_free(struct peer *peer)
+{
+	if (peer->deadline)
+		event_free(peer->deadline);
+	free(peer);
+}
+
+static void mind_limit(struct httpd *httpd)
+{
+	if (httpd->door)
+		httpd_door_set_full(httpd->door,
+				    table_count(httpd->by_bufferevent) >= LIMIT_HTTP_CONNECTIONS);
+}
+
+/* The connection is gone. One that owes a reply waits for it, to have something to ignore. */
+static void peer_close(void *cookie)
+{
+	struct peer *peer = cookie;
+	struct httpd *httpd = peer->httpd;
+
+	if (!httpd) {
+		peer_free(peer);
+		return;
+	}
+	table_remove(httpd->by_bufferevent, hash_pointer(httpd_gate_bufferevent(peer->gate)), peer);
+	peer->gate = NULL;
+	event_del(peer->deadline);
+	mind_limit(httpd);
+	if (peer->state == PEER_OWED)
+		return;
+	LIST_REMOVE(peer, link);
+	peer_drop_request(peer);
+	peer_enter(peer, PEER_CLOSED);
 	peer_free(peer);
 }
 
-static bool peer_has_output(const struct peer *peer)
+static struct peer *peer_new(struct httpd *httpd)
 {
-	return evbuffer_get_length(bufferevent_get_output(peer->bev)) > 0;
+	struct peer *peer = calloc(1, sizeof(*peer));
+	const struct httpd_gate_hooks hooks = {
+		.on_begin = peer_begin,
+		.on_free = peer_close,
+		.cookie = peer,
+	};
+
+	if (!peer)
+		goto fail;
+	peer->httpd = httpd;
+	peer->deadline = evtimer_new(httpd->base, on_deadline, peer);
+	if (!peer->deadline)
+		goto fail_peer;
+	peer->gate = httpd_gate_new(httpd->base, &hooks);
+	if (!peer->gate)
+		goto fail_peer;
+	if (table_insert(httpd->by_bufferevent, hash_pointer(httpd_gate_bufferevent(peer->gate)),
+			 peer))
+		goto fail_gate;
+	LIST_INSERT_HEAD(&httpd->peers, peer, link);
+	peer_set_deadline(peer);
+	mind_limit(httpd);
+	return peer;
+
+fail_gate:
+	peer->httpd = NULL;
+	bufferevent_free(httpd_gate_bufferevent(peer->gate));
+	return NULL;
+fail_peer:
+	peer_free(peer);
+fail:
+	return NULL;
 }
 
 /* ---- Replies ---- */
 
+/* NULL: evhttp knows it. */
 static const char *status_phrase(int status)
 {
-	static const struct {
-		int status;
-		const char *phrase;
-	} phrases[] = {
-		{ 200, "OK" },
-		{ 201, "Created" },
-		{ 207, "Multi-Status" },
-		{ 400, "Bad Request" },
-		{ 404, "Not Found" },
-		{ 405, "Method Not Allowed" },
-		{ 409, "Conflict" },
-		{ 413, "Content Too Large" },
-		{ 417, "Expectation Failed" },
-		{ 431, "Request Header Fields Too Large" },
-		{ 501, "Not Implemented" },
-		{ 503, "Service Unavailable" },
-		{ 505, "HTTP Version Not Supported" },
-	};
-
-	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
-		if (phrases[i].status == status)
-			return phrases[i].phrase;
-	return "Unknown";
+	switch (status) {
+	case 207:
+		return "Multi-Status";
+	case 431:
+		return "Request Header Fields Too Large";
+	default:
+		return NULL;
+	}
 }
 
-/* RFC 9110 5.6.7 */
-static void print_date(char date[64])
+/* evhttp adds some of these by itself, but not to each reply. */
+static bool put_headers(struct evhttp_request *http, const struct api_reply *reply, bool is_last)
 {
-	time_t now = (time_t)(clock_wall_ms() / 1000);
-	struct tm tm;
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(http);
+	char date[64], len[32];
 
-	gmtime_r(&now, &tm);
-	strftime(date, 64, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	evutil_date_rfc1123(date, sizeof(date), NULL);
+	evutil_snprintf(len, sizeof(len), "%zu", reply->body_len);
+	return evhttp_add_header(headers, "Date", date) == 0 &&
+	       evhttp_add_header(headers, "Content-Length", len) == 0 &&
+	       (!reply->body ||
+		evhttp_add_header(headers, "Content-Type", reply->content_type) == 0) &&
+	       (!*reply->allow || evhttp_add_header(headers, "Allow", reply->allow) == 0) &&
+	       (!is_last || evhttp_add_header(headers, "Connection", "close") == 0);
 }
 
-/* `connection`: the value of that field, or NULL. -1 when out of memory. */
-static int peer_send(struct peer *peer, const struct api_reply *reply, bool is_head,
-		     const char *connection)
+static bool put_body(struct evhttp_request *http, const struct api_reply *reply)
 {
-	struct evbuffer *out = bufferevent_get_output(peer->bev);
-	char date[64];
-
-	print_date(date);
-	if (evbuffer_add_printf(out,
-				"HTTP/1.1 %d %s\r\n"
-				"Date: %s\r\n"
-				"Content-Length: %zu\r\n",
-				reply->status, status_phrase(reply->status), date,
-				reply->body_len) < 0 ||
-	    (reply->body &&
-	     evbuffer_add_printf(out, "Content-Type: %s\r\n", reply->content_type) < 0) ||
-	    (*reply->allow && evbuffer_add_printf(out, "Allow: %s\r\n", reply->allow) < 0) ||
-	    (connection && evbuffer_add_printf(out, "Connection: %s\r\n", connection) < 0) ||
-	    evbuffer_add(out, "\r\n", 2) != 0 ||
-	    (!is_head && reply->body && evbuffer_add(out, reply->body, reply->body_len) != 0))
-		return -1;
-	counters_add(&peer->httpd->counters->http_requests, 1);
-	return 0;
+	return !reply->body || evbuffer_add(evhttp_request_get_output_buffer(http), reply->body,
+					    reply->body_len) == 0;
 }
 
-/* Answers what cannot be a request. */
-static void peer_refuse(struct peer *peer)
+static void on_refused(struct evhttp_connection *connection, void *cookie)
 {
+	struct peer *peer = cookie;
+
+	shutdown(bufferevent_getfd(evhttp_connection_get_bufferevent(connection)), SHUT_WR);
+	peer_enter(peer, PEER_LINGER);
+}
+
+/*
+ * Answers what the gate has refused. evhttp would close the connection behind a reply that ends, so
+ * this one has no end for it.
+ */
+static void peer_refuse(struct peer *peer, int status, const char *reason)
+{
+	struct evhttp_request *http = peer->http;
 	struct api_reply reply;
+	bool ok;
 
-	peer->state = PEER_LINGER;
-	api_reply_error(&reply, peer->http.status, NULL, "%s", peer->http.reason);
-	if (peer_send(peer, &reply, false, "close") != 0)
-		peer->state = PEER_CLOSING;
-	api_reply_fini(&reply);
 	peer_set_deadline(peer);
-}
-
-/* ---- Requests ---- */
-
-static void peer_hand_over(struct peer *peer)
-{
-	struct httpd *httpd = peer->httpd;
-	struct http *http = &peer->http;
-	size_t body_len = evbuffer_get_length(http->body);
-	const char *body = (const char *)evbuffer_pullup(http->body, -1);
-
-	if (body_len && !body) {
-		http->status = 503;
-		http->reason = "out of memory";
-		peer_refuse(peer);
+	counters_add(&peer->httpd->counters->http_requests, 1);
+	api_reply_error(&reply, status, NULL, "%s", reason);
+	ok = put_headers(http, &reply, true);
+	if (ok) {
+		evhttp_send_reply_start(http, status, status_phrase(status));
+		ok = put_body(http, &reply);
+	}
+	api_reply_fini(&reply);
+	if (!ok) {
+		httpd_gate_close(peer->gate);
 		return;
 	}
-	peer->owed.peer = peer;
-	peer->owed.request = (struct api_request){
-		.method = http->method,
-		.path = http->path,
-		.query = http->query,
-		.body = body,
-		.body_len = body_len,
-		.caller = &peer->address,
-	};
-	peer->state = PEER_OWED;
-	httpd->n_owed++;
-	evtimer_del(peer->deadline);
-	httpd->on_request(httpd->cookie, &peer->owed, &peer->owed.request);
+	evhttp_send_reply_chunk_with_cb(http, evhttp_request_get_output_buffer(http), on_refused,
+					peer);
+	httpd_gate_send(peer->gate);
 }
 
-/* Reads requests until one is owed a reply or there is no whole one. */
-static void peer_run(struct peer *peer)
-{
-	static const char proceed[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	struct evbuffer *input = bufferevent_get_input(peer->bev);
-
-	peer->is_running = true;
-	while (peer->state == PEER_READING) {
-		enum http_result result;
-
-		if (!peer->is_begun && !http_is_between(&peer->http, input)) {
-			peer->is_begun = true;
-			peer_set_deadline(peer);
-		}
-		result = http_parse(&peer->http, input);
-		if (result == HTTP_DONE)
-			peer_hand_over(peer);
-		else if (result == HTTP_REFUSED)
-			peer_refuse(peer);
-		else if (result == HTTP_CONTINUE)
-			bufferevent_write(peer->bev, proceed, sizeof(proceed) - 1);
-		else
-			break;
-	}
-	if (peer->state == PEER_LINGER)
-		evbuffer_drain(input, evbuffer_get_length(input));
-	peer->is_running = false;
-}
-
-/* Frees the connection if nothing is to be done on it any more; true: it did. */
-static bool peer_reap(struct peer *peer)
-{
-	bool is_over = peer->state == PEER_CLOSING || (peer->has_ended && peer->state != PEER_OWED);
-
-	if (!is_over || peer_has_output(peer))
-		return false;
-	peer_free(peer);
-	return true;
-}
-
-static void on_read(struct bufferevent *bev, void *cookie)
+/* The kernel has the reply. */
+static void on_sent(struct evhttp_request *http, void *cookie)
 {
 	struct peer *peer = cookie;
 
-	(void)bev;
-	peer_run(peer);
-	peer_reap(peer);
-}
-
-/* Everything is with the kernel. */
-static void on_written(struct bufferevent *bev, void *cookie)
-{
-	struct peer *peer = cookie;
-
-	if (!peer_reap(peer) && peer->state == PEER_LINGER)
-		shutdown(bufferevent_getfd(bev), SHUT_WR);
-}
-
-/* An end of file may be a client that has said all and waits for its reply. */
-static void on_event(struct bufferevent *bev, short what, void *cookie)
-{
-	struct peer *peer = cookie;
-
-	(void)bev;
-	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING)) {
-		peer->has_ended = true;
-		peer_reap(peer);
-	} else if (peer->state == PEER_OWED) {
-		peer->has_left = true;
-	} else {
-		peer_free(peer);
-	}
-}
-
-/* From the loop: whoever replies need not expect the next request from within. */
-static void peer_run_soon(struct peer *peer)
-{
-	if (peer->has_ended || evbuffer_get_length(bufferevent_get_input(peer->bev)) > 0)
-		bufferevent_trigger(peer->bev, EV_READ,
-				    BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+	(void)http;
+	peer_set_deadline(peer);
+	peer_enter(peer, PEER_READING);
+	httpd_gate_next(peer->gate);
 }
 
 void httpd_reply(struct httpd_request *owed, const struct api_reply *reply)
 {
 	struct peer *peer = owed->peer;
-	bool keep_alive = peer->http.keep_alive && !peer->httpd->is_draining;
-	const char *connection = !keep_alive ? "close" : peer->http.is_1_0 ? "keep-alive" : NULL;
+	struct evhttp_request *http = peer->http;
+	bool has_body = evhttp_request_get_command(http) != EVHTTP_REQ_HEAD;
 
 	assert(peer->state == PEER_OWED);
-	if (peer->has_left) {
-		peer_free(peer);
+	if (!evhttp_request_get_connection(http)) {
+		peer_drop_request(peer);
+		peer_enter(peer, PEER_CLOSED);
+		if (!peer->gate) {
+			LIST_REMOVE(peer, link);
+			peer_free(peer);
+		}
 		return;
 	}
-	peer->httpd->n_owed--;
-	peer->state = keep_alive ? PEER_READING : PEER_CLOSING;
-	peer->is_begun = false;
-	if (peer_send(peer, reply, peer->http.method == API_HEAD, connection) != 0)
-		peer->state = PEER_CLOSING;
-	http_next(&peer->http);
+	counters_add(&peer->httpd->counters->http_requests, 1);
+	peer->http = NULL;
+	peer_enter(peer, PEER_SENDING);
 	peer_set_deadline(peer);
-	if (!peer->is_running)
-		peer_run_soon(peer);
+	if (!put_headers(http, reply, !peer->httpd->door) || (has_body && !put_body(http, reply))) {
+		httpd_gate_close(peer->gate);
+		return;
+	}
+	evhttp_request_set_on_complete_cb(http, on_sent, peer);
+	evhttp_send_reply(http, reply->status, status_phrase(reply->status), NULL);
+	/* The end of what the client says must not cut off the reply. */
+	bufferevent_disable(httpd_gate_bufferevent(peer->gate), EV_READ);
+	httpd_gate_send(peer->gate);
 }
 
-/* ---- Accepting ---- */
+/* ---- Requests ---- */
 
-static struct peer *peer_new(struct httpd *httpd, int fd, const struct sockaddr *sockaddr)
+static enum api_method method_of(const struct evhttp_request *http)
 {
-	struct peer *peer = calloc(1, sizeof(*peer));
-
-	if (!peer)
-		goto fail;
-	peer->httpd = httpd;
-	if (http_init(&peer->http) != 0)
-		goto fail_peer;
-	peer->deadline = evtimer_new(httpd->base, on_deadline, peer);
-	if (!peer->deadline)
-		goto fail_http;
-	peer->bev = bufferevent_socket_new(httpd->base, fd, BEV_OPT_CLOSE_ON_FREE);
-	if (!peer->bev)
-		goto fail_deadline;
-	listen_peer(sockaddr, &peer->address);
-	bufferevent_setcb(peer->bev, on_read, on_written, on_event, peer);
-	bufferevent_setwatermark(peer->bev, EV_READ, 0, INPUT_AHEAD);
-	LIST_INSERT_HEAD(&httpd->peers, peer, link);
-	httpd->n_peers++;
-	return peer;
-
-fail_deadline:
-	event_free(peer->deadline);
-fail_http:
-	http_fini(&peer->http);
-fail_peer:
-	free(peer);
-fail:
-	return NULL;
+	switch (evhttp_request_get_command(http)) {
+	case EVHTTP_REQ_GET:
+		return API_GET;
+	case EVHTTP_REQ_POST:
+		return API_POST;
+	case EVHTTP_REQ_PUT:
+		return API_PUT;
+	case EVHTTP_REQ_DELETE:
+		return API_DELETE;
+	case EVHTTP_REQ_HEAD:
+		return API_HEAD;
+	default:
+		return API_OTHER;
+	}
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
-		      struct sockaddr *sockaddr, int sockaddr_len, void *cookie)
+static void peer_hand_over(struct peer *peer)
+{
+	struct httpd *httpd = peer->httpd;
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(peer->http);
+	struct evbuffer *body = evhttp_request_get_input_buffer(peer->http);
+	const char *path = evhttp_uri_get_path(uri);
+
+	listen_peer(evhttp_connection_get_addr(evhttp_request_get_connection(peer->http)),
+		    &peer->address);
+	peer->owed.peer = peer;
+	peer->owed.request = (struct api_request){
+		.method = method_of(peer->http),
+		.path = *path ? path : "/",
+		.query = evhttp_uri_get_query(uri),
+		.body = (const char *)evbuffer_pullup(body, -1),
+		.body_len = evbuffer_get_length(body),
+		.caller = &peer->address,
+	};
+	event_del(peer->deadline);
+	if (peer->owed.request.body_len && !peer->owed.request.body) {
+		struct api_reply reply;
+
+		api_reply_error(&reply, 503, NULL, "out of memory");
+		httpd_reply(&peer->owed, &reply);
+		api_reply_fini(&reply);
+		return;
+	}
+	httpd->on_request(httpd->cookie, &peer->owed, &peer->owed.request);
+}
+
+static void on_evhttp_request(struct evhttp_request *http, void *cookie)
 {
 	struct httpd *httpd = cookie;
-	struct peer *peer;
+	struct evhttp_connection *connection = evhttp_request_get_connection(http);
+	struct bufferevent *bufferevent = evhttp_connection_get_bufferevent(connection);
+	struct peer *peer =
+		table_find(httpd->by_bufferevent, hash_pointer(bufferevent), bufferevent);
+	const char *reason;
+	int status;
 
-	(void)listener, (void)sockaddr_len;
-	if (httpd->n_peers >= LIMIT_HTTP_CONNECTIONS) {
-		counters_add(&httpd->counters->http_refused, 1);
-		close(fd);
-		return;
-	}
-	peer = peer_new(httpd, fd, sockaddr);
 	if (!peer) {
-		close(fd);
+		/* There was no memory for a gate. */
+		evhttp_connection_free(connection);
 		return;
 	}
-	peer_set_deadline(peer);
-	bufferevent_enable(peer->bev, EV_READ | EV_WRITE);
+	peer->http = http;
+	status = httpd_gate_status(peer->gate, &reason);
+	peer_enter(peer, status ? PEER_REFUSING : PEER_OWED);
+	if (status)
+		peer_refuse(peer, status, reason);
+	else
+		peer_hand_over(peer);
 }
 
-static void enable_listeners(struct httpd *httpd, bool enabled)
-{
-	for (size_t i = 0; i < httpd->n_listeners; i++) {
-		if (enabled)
-			evconnlistener_enable(httpd->listeners[i]);
-		else
-			evconnlistener_disable(httpd->listeners[i]);
-	}
-}
+/* ---- The whole ---- */
 
-static void on_resume(evutil_socket_t fd, short what, void *httpd)
+static struct bufferevent *on_connection(struct event_base *base, void *cookie)
 {
-	(void)fd, (void)what;
-	enable_listeners(httpd, true);
-}
-
-/* Out of descriptors, most likely: the connection waits in the kernel, so trying again is no use.
- */
-static void on_accept_error(struct evconnlistener *listener, void *cookie)
-{
-	const struct timeval pause = { 0, ACCEPT_PAUSE_MS * 1000 };
 	struct httpd *httpd = cookie;
-	uint64_t now_ms = clock_mono_ms();
-	int reason = errno;
+	struct peer *peer = peer_new(httpd);
 
-	(void)listener;
-	enable_listeners(httpd, false);
-	evtimer_add(httpd->resume, &pause);
-	if (httpd->accept_logged_ms && now_ms - httpd->accept_logged_ms < ACCEPT_LOG_MS)
-		return;
-	httpd->accept_logged_ms = now_ms;
-	log_event(LOG_WARNING, "accept-failed", "door", "http", "error", strerror(reason), NULL);
+	(void)base;
+	return peer ? httpd_gate_bufferevent(peer->gate) : NULL;
 }
 
 int httpd_accept(struct httpd *httpd, int fd)
 {
-	struct evconnlistener *listener;
-
-	if (httpd->n_listeners == LIMIT_ADDRESSES) {
-		log_event(LOG_ERROR, "too-many-addresses", "door", "http", NULL);
-		return -1;
-	}
-	listener = evconnlistener_new(httpd->base, on_accept, httpd,
-				      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-	if (!listener) {
-		log_event(LOG_ERROR, "listen-failed", "door", "http", "error", strerror(errno),
-			  NULL);
-		return -1;
-	}
-	evconnlistener_set_error_cb(listener, on_accept_error);
-	httpd->listeners[httpd->n_listeners++] = listener;
-	return 0;
+	return httpd_door_open(httpd->door, fd);
 }
-
-/* ---- The whole ---- */
 
 struct httpd *httpd_new(struct event_base *base, struct counters *counters, unsigned request_ms,
 			httpd_on_request on_request, void *cookie)
@@ -456,9 +427,6 @@ struct httpd *httpd_new(struct event_base *base, struct counters *counters, unsi
 
 	if (!httpd)
 		goto fail;
-	httpd->resume = evtimer_new(base, on_resume, httpd);
-	if (!httpd->resume)
-		goto fail_httpd;
 	httpd->base = base;
 	httpd->counters = counters;
 	httpd->request_time.tv_sec = (time_t)(request_ms / 1000);
@@ -466,8 +434,25 @@ struct httpd *httpd_new(struct event_base *base, struct counters *counters, unsi
 	httpd->on_request = on_request;
 	httpd->cookie = cookie;
 	LIST_INIT(&httpd->peers);
+	httpd->by_bufferevent = table_new(has_bufferevent);
+	if (!httpd->by_bufferevent)
+		goto fail_httpd;
+	httpd->http = evhttp_new(base);
+	if (!httpd->http)
+		goto fail_table;
+	httpd->door = httpd_door_new(base, httpd->http, counters);
+	if (!httpd->door)
+		goto fail_http;
+	evhttp_set_allowed_methods(httpd->http, EVERY_METHOD);
+	evhttp_set_default_content_type(httpd->http, NULL);
+	evhttp_set_bevcb(httpd->http, on_connection, httpd);
+	evhttp_set_gencb(httpd->http, on_evhttp_request, httpd);
 	return httpd;
 
+fail_http:
+	evhttp_free(httpd->http);
+fail_table:
+	table_free(httpd->by_bufferevent);
 fail_httpd:
 	free(httpd);
 fail:
@@ -475,44 +460,42 @@ fail:
 	return NULL;
 }
 
-static void close_listeners(struct httpd *httpd)
-{
-	evtimer_del(httpd->resume);
-	for (size_t i = 0; i < httpd->n_listeners; i++)
-		evconnlistener_free(httpd->listeners[i]);
-	httpd->n_listeners = 0;
-}
-
+/* The connections end when the loop, or its end, comes by. */
 void httpd_free(struct httpd *httpd)
 {
 	struct peer *peer;
 
 	if (!httpd)
 		return;
-	close_listeners(httpd);
-	httpd->on_idle = NULL;
-	while ((peer = LIST_FIRST(&httpd->peers)))
-		peer_free(peer);
-	event_free(httpd->resume);
+	httpd_door_free(httpd->door);
+	while ((peer = LIST_FIRST(&httpd->peers))) {
+		LIST_REMOVE(peer, link);
+		peer_drop_request(peer);
+		event_free(peer->deadline);
+		peer->deadline = NULL;
+		peer->httpd = NULL;
+		if (!peer->gate)
+			peer_free(peer);
+	}
+	evhttp_free(httpd->http);
+	table_free(httpd->by_bufferevent);
 	free(httpd);
 }
 
 void httpd_drain(struct httpd *httpd, void (*on_idle)(void *cookie), void *cookie)
 {
-	struct peer *peer, *next;
+	struct peer *peer;
 
-	assert(!httpd->is_draining);
-	httpd->is_draining = true;
-	close_listeners(httpd);
-	for (peer = LIST_FIRST(&httpd->peers); peer; peer = next) {
-		next = LIST_NEXT(peer, link);
-		if (peer->state == PEER_READING &&
-		    http_is_between(&peer->http, bufferevent_get_input(peer->bev)))
-			peer->state = PEER_CLOSING;
-		peer_reap(peer);
+	assert(httpd->door);
+	httpd_door_free(httpd->door);
+	httpd->door = NULL;
+	LIST_FOREACH(peer, &httpd->peers, link)
+	if (peer->state == PEER_READING && httpd_gate_is_between(peer->gate))
+		httpd_gate_close(peer->gate);
+	if (!httpd->n_busy) {
+		on_idle(cookie);
+		return;
 	}
 	httpd->on_idle = on_idle;
 	httpd->idle_cookie = cookie;
-	if (!httpd->n_peers)
-		tell_idle(httpd);
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * httpd: the HTTP port. Takes whole requests (io/http.h) and sends whole replies; what they mean is
- * api/'s business. Control thread only.
+ * httpd: the HTTP port, by libevent's evhttp. Takes whole requests and sends whole replies; what
+ * they mean is api/'s business. Control thread only.
+ *
+ * Before evhttp, which is lenient, stands a gate (io/httpd_gate.h): what it refuses is answered
+ * with an error in JSON, and the connection closed only after the peer had time to read it. A body
+ * needs a Content-Length: a chunked one is refused (501). Requests of one connection are answered
+ * in order, one at a time.
  *
  * Promises: a request is complete within `request_ms` of its first octet, and a reply is read
- * within that time, or the connection is closed; one that is idle for so long is closed too. What
- * io/http.h refuses is answered with an error in JSON, and the connection closed only after the
- * peer had time to read it. Over LIMIT_HTTP_CONNECTIONS a connection is closed at once and counted.
- * Requests of one connection are answered in order, one at a time.
- *
- * It stands on libevent's buffers and not on its evhttp (2.1.12), which answers a body that is too
- * large in HTML of its own, tells nobody when a connection ends, and reads what is ambiguous.
+ * within that time, or the connection is closed; one that is idle for so long is closed too. Over
+ * LIMIT_HTTP_CONNECTIONS a connection is closed at once and counted.
  *
  * The process must ignore SIGPIPE.
  */
@@ -26,8 +26,7 @@ struct httpd_request; /* one request whose reply is owed */
 
 /*
  * A request has come. `request` is valid until httpd_reply(), which must be called exactly once,
- * now or later. A client that leaves before is no concern of the callee. Never called from within
- * httpd_reply().
+ * now or later. A client that leaves before is no concern of the callee.
  */
 typedef void (*httpd_on_request)(void *cookie, struct httpd_request *owed,
 				 const struct api_request *request);
@@ -36,7 +35,9 @@ typedef void (*httpd_on_request)(void *cookie, struct httpd_request *owed,
 struct httpd *httpd_new(struct event_base *base, struct counters *counters, unsigned request_ms,
 			httpd_on_request on_request, void *cookie);
 
-/* Owed replies are dropped: no httpd_reply() for them; connections are closed. Not from a callback.
+/*
+ * Owed replies are dropped: no httpd_reply() for them; connections are closed. Not from a callback.
+ * What libevent has of a connection goes with the next round of the loop, or with its base.
  */
 void httpd_free(struct httpd *httpd);
 
@@ -48,7 +49,8 @@ void httpd_reply(struct httpd_request *owed, const struct api_reply *reply);
 
 /*
  * Stops accepting; replies from now on close their connection; idle connections are closed. Calls
- * back exactly once, when nothing is owed and nothing waits to be sent: possibly from within.
+ * back exactly once, when nothing is owed and nothing waits to be sent: possibly from within. Once
+ * at most.
  */
 void httpd_drain(struct httpd *httpd, void (*on_idle)(void *cookie), void *cookie);
 

@@ -31,7 +31,7 @@ static struct httpd *httpd;
 static struct counters counters;
 static struct sockaddr_in door;
 static struct httpd_request *owed; /* the newest that was put off */
-static bool put_off, is_idle;
+static bool put_off, is_other, is_idle;
 static size_t n_asked;
 
 /* ---- The server's side ---- */
@@ -64,6 +64,15 @@ static void on_request(void *cookie, struct httpd_request *to, const struct api_
 	n_asked++;
 	if (put_off) {
 		owed = to;
+	} else if (is_other) {
+		const struct api_reply reply = { .status = 405,
+						 .content_type = "text/plain",
+						 .body = "other",
+						 .body_len = 5,
+						 .allow = "GET, POST" };
+
+		ck_assert_int_eq(request->method, API_OTHER);
+		httpd_reply(to, &reply);
 	} else {
 		echo(to, request);
 	}
@@ -86,7 +95,7 @@ static void start(unsigned request_ms)
 	signal(SIGPIPE, SIG_IGN);
 	memset(&counters, 0, sizeof(counters));
 	owed = NULL;
-	put_off = is_idle = false;
+	put_off = is_other = is_idle = false;
 	n_asked = 0;
 	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&any, sizeof(any)), 0);
 	ck_assert_int_eq(listen(fd, 1024), 0);
@@ -179,6 +188,16 @@ static void say(struct client *client, const char *text)
 	say_octets(client, text, strlen(text));
 }
 
+/* Octet by octet. */
+static void trickle(struct client *client, const char *text)
+{
+	for (; *text; text++) {
+		ck_assert_int_eq(send(client->fd, text, 1, MSG_NOSIGNAL), 1);
+		for (int i = 0; i < 3; i++)
+			event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+}
+
 static void expect(struct client *client, const char *text)
 {
 	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
@@ -259,6 +278,66 @@ START_TEST(head_has_no_body)
 	ck_assert_ptr_nonnull(strstr(client->text, "Connection: close\r\n"));
 	ck_assert_str_eq(strstr(client->text, "\r\n\r\n"), "\r\n\r\n");
 	client_free(client);
+}
+END_TEST
+
+/* Of the methods that api/ has no name for some have one in evhttp, some not. */
+START_TEST(other_methods_reach_the_api)
+{
+	static const char *const methods[] = { "PATCH", "OPTIONS", "TRACE", "PROPFIND", "get" };
+	struct client *client = client_new();
+	char text[64];
+
+	is_other = true;
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		snprintf(text, sizeof(text), "%s / HTTP/1.1\r\n" HOST "\r\n", methods[i]);
+		say(client, text);
+		expect(client, "other");
+		ck_assert_ptr_eq(strstr(client->text, "HTTP/1.1 405 Method Not Allowed\r\n"),
+				 client->text);
+		ck_assert_ptr_nonnull(strstr(client->text, "Allow: GET, POST\r\n"));
+		forget(client);
+	}
+	client_free(client);
+}
+END_TEST
+
+START_TEST(octet_by_octet)
+{
+	static const char text[] = "\r\nPUT /a?b HTTP/1.1\r\n" HOST
+				   "Content-Length: 2\r\n\r\nxyGET /c HTTP/1.1\r\n" HOST "\r\n";
+	struct client *client = client_new();
+
+	trickle(client, text);
+	expect(client, "2 /a?b xy");
+	expect(client, "0 /c? ");
+	client_free(client);
+}
+END_TEST
+
+START_TEST(reads_targets)
+{
+	static const struct {
+		const char *target, *heard;
+	} cases[] = {
+		{ "/", "0 /? " },
+		{ "/a%20b/:c?d=%26", "0 /a%20b/:c?d=%26 " },
+		{ "/a?", "0 /a? " },
+		{ "http://h:80/a?b", "0 /a?b " },
+		{ "*", "0 *? " },
+		{ "HTTP://h", "0 /? " },
+		{ "/?a?b/:", "0 /?a?b/: " },
+	};
+	char text[128];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct client *client = client_new();
+
+		snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\n" HOST "\r\n", cases[i].target);
+		say(client, text);
+		expect(client, cases[i].heard);
+		client_free(client);
+	}
 }
 END_TEST
 
@@ -376,9 +455,110 @@ START_TEST(a_long_body_is_413_before_it_is_sent)
 {
 	struct client *client = client_new();
 
-	say(client, "POST / HTTP/1.1\r\n" HOST
-		    "Expect: 100-continue\r\nContent-Length: 2097152\r\n\r\n");
+	say(client,
+	    "POST / HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 2097152\r\n\r\n");
 	expect_error(client, "413", "too-large");
+}
+END_TEST
+
+static const struct {
+	const char *text, *status;
+} refused[] = {
+	{ "GET / HTTP/1.1\n" HOST "\r\n", "400" },
+	{ "GET / HTTP/1.1\r\nHost: a\n\r\n", "400" },
+	{ "\nGET / HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "GET /\r\n\r\n", "400" },
+	{ "GET  / HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "GET / HTTP/1.1 \r\n" HOST "\r\n", "400" },
+	{ "GET / x HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ " GET / HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "G@T / HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "GET a HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "GET //a HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "GET http://[/ HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "GET http://h:x/ HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "GET /#f HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "GET /\x80 HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "GET /\tb HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "GET / HTTP/2.0\r\n" HOST "\r\n", "505" },
+	{ "GET / HTTP/1.99999\r\n" HOST "\r\n", "400" },
+	{ "GET / FTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "A / HTTP/1.1\r\n" HOST "\r\n", "501" },
+	{ "CONNECT /a HTTP/1.1\r\n" HOST "\r\n", "501" },
+	{ "CONNECT a:80 HTTP/1.1\r\n" HOST "\r\n", "400" },
+	{ "HEAD / HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nx", "501" },
+	{ "PROPFIND / HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nx", "501" },
+	{ "GET / HTTP/1.1\r\n\r\n", "400" },
+	{ "GET / HTTP/1.1\r\n" HOST HOST "\r\n", "400" },
+	{ "GET / HTTP/1.0\r\n" HOST HOST "\r\n", "400" },
+	{ "GET / HTTP/1.1\r\n" HOST "no colon\r\n\r\n", "400" },
+	{ "GET / HTTP/1.1\r\n" HOST ": empty\r\n\r\n", "400" },
+	{ "GET / HTTP/1.1\r\n" HOST "A : blank\r\n\r\n", "400" },
+	{ "GET / HTTP/1.1\r\n" HOST "A: b\r\n folded\r\n\r\n", "400" },
+	{ "GET / HTTP/1.1\r\n" HOST "A: b\x01\r\n\r\n", "400" },
+	{ "GET / HTTP/1.1\r\n" HOST "A: b\rc\r\n\r\n", "400" },
+	{ "POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx", "400" },
+	{ "POST / HTTP/1.1\r\n" HOST "Content-Length : 1\r\n\r\nx", "400" },
+	{ "POST / HTTP/1.1\r\n" HOST "Content-Length:\t1\r\n\r\nx", "400" },
+	{ "POST / HTTP/1.1\r\n" HOST "Content-Length: +3\r\n\r\n", "400" },
+	{ "POST / HTTP/1.1\r\n" HOST "Content-Length: -3\r\n\r\n", "400" },
+	{ "POST / HTTP/1.1\r\n" HOST "Content-Length: 3, 3\r\n\r\n", "400" },
+	{ "POST / HTTP/1.1\r\n" HOST "Content-Length: 0x3\r\n\r\n", "400" },
+	{ "POST / HTTP/1.1\r\n" HOST "Content-Length:\r\n\r\n", "400" },
+	{ "POST / HTTP/1.1\r\n" HOST "Content-Length: 1048577\r\n\r\n", "413" },
+	{ "POST / HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999999999\r\n\r\n", "413" },
+	{ "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n", "501" },
+	{ "POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+	  "501" },
+	{ "POST / HTTP/1.1\r\n" HOST "Expect: a pony\r\n\r\n", "417" },
+	{ "POST / HTTP/1.1\r\n" HOST "Expect:\t100-continue\r\n\r\n", "417" },
+};
+
+/* Whole, and octet by octet with a good request in front. */
+START_TEST(refuses)
+{
+	struct client *client = client_new(), *slow = client_new();
+	char status[32];
+
+	snprintf(status, sizeof(status), "HTTP/1.1 %s ", refused[_i].status);
+	say(client, refused[_i].text);
+	expect(client, "}}");
+	ck_assert_msg(strstr(client->text, status) == client->text, "%s: %s", refused[_i].text,
+		      client->text);
+	expect_closed(client);
+	ck_assert_ptr_nonnull(strstr(client->text, "\r\n\r\n{\"error\":{\"code\":"));
+	ck_assert_ptr_nonnull(strstr(client->text, "Content-Type: application/json\r\n"));
+	ck_assert_uint_eq(n_asked, 0);
+	client_free(client);
+
+	say(slow, GET);
+	trickle(slow, refused[_i].text);
+	expect_closed(slow);
+	ck_assert_ptr_nonnull(strstr(slow->text, "0 /a? "));
+	ck_assert_ptr_nonnull(strstr(slow->text, status));
+	ck_assert_uint_eq(n_asked, 1);
+	client_free(slow);
+}
+END_TEST
+
+START_TEST(a_nul_is_400)
+{
+	static const char text[] = "GET / HTTP/1.1\r\n" HOST "A: b\0c\r\n\r\n";
+	struct client *client = client_new();
+
+	say_octets(client, text, sizeof(text) - 1);
+	expect_error(client, "400", "bad-request");
+}
+END_TEST
+
+START_TEST(a_long_head_is_431)
+{
+	struct client *client = client_new();
+
+	say(client, "GET / HTTP/1.1\r\n" HOST);
+	for (size_t i = 0; i < LIMIT_HTTP_HEADERS / 8; i++)
+		say(client, "A: 345\r\n");
+	expect_error(client, "431", "headers-too-large");
 }
 END_TEST
 
@@ -615,6 +795,9 @@ int main(void)
 	tcase_set_timeout(patient, 60);
 	tcase_add_test(patient, answers_and_keeps_alive);
 	tcase_add_test(patient, head_has_no_body);
+	tcase_add_test(patient, other_methods_reach_the_api);
+	tcase_add_test(patient, octet_by_octet);
+	tcase_add_test(patient, reads_targets);
 	tcase_add_test(patient, http_1_0);
 	tcase_add_test(patient, pipelined_requests_are_answered_in_order);
 	tcase_add_test(patient, many_pipelined_requests);
@@ -622,6 +805,9 @@ int main(void)
 	tcase_add_test(patient, a_long_body_is_413);
 	tcase_add_test(patient, a_long_body_is_413_before_it_is_sent);
 	tcase_add_test(patient, a_chunked_body_is_501);
+	tcase_add_loop_test(patient, refuses, 0, (int)(sizeof(refused) / sizeof(refused[0])));
+	tcase_add_test(patient, a_nul_is_400);
+	tcase_add_test(patient, a_long_head_is_431);
 	tcase_add_test(patient, what_is_no_request_is_400);
 	tcase_add_test(patient, a_refusal_waits_for_the_reply_before_it);
 	tcase_add_loop_test(patient, a_client_that_leaves_before_its_reply, 0, 2);
