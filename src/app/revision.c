@@ -24,10 +24,22 @@ struct revision {
 	uint64_t first, reserved;
 };
 
-/* 0: the file has a number; 1: there is none; -1: it cannot be read, or is not ours. */
+enum {
+	MARK_TEXT = 32 /* room for a number, a line feed and a NUL */
+};
+
+static int print_mark(uint64_t mark, char text[MARK_TEXT])
+{
+	return snprintf(text, MARK_TEXT, "%" PRIu64 "\n", mark);
+}
+
+/*
+ * 0: the file has a number; 1: there is none; -1: it cannot be read, or is not ours, that is, not
+ * octet for octet what we would write.
+ */
 static int read_mark(int directory, uint64_t *mark)
 {
-	char text[32], end;
+	char text[MARK_TEXT], expected[MARK_TEXT];
 	int fd = openat(directory, "revision", O_RDONLY | O_CLOEXEC);
 	ssize_t len;
 
@@ -38,7 +50,9 @@ static int read_mark(int directory, uint64_t *mark)
 	if (len < 0)
 		return -1;
 	text[len] = '\0';
-	if (sscanf(text, "%" SCNu64 "%c", mark, &end) != 2 || end != '\n' || *mark > REVISION_MAX) {
+	*mark = strtoull(text, NULL, 10);
+	if (print_mark(*mark, expected) != len || memcmp(text, expected, (size_t)len) != 0 ||
+	    *mark > REVISION_MAX) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -49,8 +63,8 @@ static int read_mark(int directory, uint64_t *mark)
 static int write_mark(int directory, uint64_t mark)
 {
 	int fd = openat(directory, "revision.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	char text[32];
-	int len = snprintf(text, sizeof(text), "%" PRIu64 "\n", mark);
+	char text[MARK_TEXT];
+	int len = print_mark(mark, text);
 	bool ok;
 
 	if (fd < 0)
