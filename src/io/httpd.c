@@ -5,15 +5,12 @@
 #include "base/table.h"
 #include "io/httpd_door.h"
 #include "io/httpd_gate.h"
-#include "io/listen.h"
+#include "io/httpd_message.h"
 
 #include <assert.h>
-#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <event2/keyvalq_struct.h>
-#include <event2/util.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -59,8 +56,8 @@ struct peer {
 	struct event *deadline;
 	enum peer_state state;
 	/*
-	 * OWED, REFUSING, LINGER; else NULL. evhttp frees it, but if the connection ends in one of
-	 * these states it may cut the tie to the connection instead: then it is ours.
+	 * What has no reply yet, or an endless one (REFUSING, LINGER); else NULL. evhttp frees it,
+	 * but when the connection ends it may cut the tie to that instead: then it is ours.
 	 */
 	struct evhttp_request *http;
 	struct address address;
@@ -122,7 +119,7 @@ static void peer_set_deadline(struct peer *peer)
 	evtimer_add(peer->deadline, &peer->httpd->request_time);
 }
 
-static void peer_begin(void *cookie)
+static void on_begin(void *cookie)
 {
 	peer_set_deadline(cookie);
 }
@@ -158,7 +155,7 @@ static void mind_limit(struct httpd *httpd)
 }
 
 /* The connection is gone. One that owes a reply waits for it, to have something to ignore. */
-static void peer_close(void *cookie)
+static void on_close(void *cookie)
 {
 	struct peer *peer = cookie;
 	struct httpd *httpd = peer->httpd;
@@ -183,8 +180,8 @@ static struct peer *peer_new(struct httpd *httpd)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
 	const struct httpd_gate_hooks hooks = {
-		.on_begin = peer_begin,
-		.on_free = peer_close,
+		.on_begin = on_begin,
+		.on_free = on_close,
 		.cookie = peer,
 	};
 
@@ -217,41 +214,6 @@ fail:
 
 /* ---- Replies ---- */
 
-/* NULL: evhttp knows it. */
-static const char *status_phrase(int status)
-{
-	switch (status) {
-	case 207:
-		return "Multi-Status";
-	case 431:
-		return "Request Header Fields Too Large";
-	default:
-		return NULL;
-	}
-}
-
-/* evhttp adds some of these by itself, but not to each reply. */
-static bool put_headers(struct evhttp_request *http, const struct api_reply *reply, bool is_last)
-{
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(http);
-	char date[64], len[32];
-
-	evutil_date_rfc1123(date, sizeof(date), NULL);
-	evutil_snprintf(len, sizeof(len), "%zu", reply->body_len);
-	return evhttp_add_header(headers, "Date", date) == 0 &&
-	       evhttp_add_header(headers, "Content-Length", len) == 0 &&
-	       (!reply->body ||
-		evhttp_add_header(headers, "Content-Type", reply->content_type) == 0) &&
-	       (!*reply->allow || evhttp_add_header(headers, "Allow", reply->allow) == 0) &&
-	       (!is_last || evhttp_add_header(headers, "Connection", "close") == 0);
-}
-
-static bool put_body(struct evhttp_request *http, const struct api_reply *reply)
-{
-	return !reply->body || evbuffer_add(evhttp_request_get_output_buffer(http), reply->body,
-					    reply->body_len) == 0;
-}
-
 static void on_refused(struct evhttp_connection *connection, void *cookie)
 {
 	struct peer *peer = cookie;
@@ -273,10 +235,10 @@ static void peer_refuse(struct peer *peer, int status, const char *reason)
 	peer_set_deadline(peer);
 	counters_add(&peer->httpd->counters->http_requests, 1);
 	api_reply_error(&reply, status, NULL, "%s", reason);
-	ok = put_headers(http, &reply, true);
+	ok = httpd_message_put_headers(http, &reply, true) == 0;
 	if (ok) {
-		evhttp_send_reply_start(http, status, status_phrase(status));
-		ok = put_body(http, &reply);
+		evhttp_send_reply_start(http, status, httpd_message_phrase(status));
+		ok = httpd_message_put_body(http, &reply) == 0;
 	}
 	api_reply_fini(&reply);
 	if (!ok) {
@@ -316,15 +278,16 @@ void httpd_reply(struct httpd_request *owed, const struct api_reply *reply)
 		return;
 	}
 	counters_add(&peer->httpd->counters->http_requests, 1);
-	peer->http = NULL;
 	peer_enter(peer, PEER_SENDING);
 	peer_set_deadline(peer);
-	if (!put_headers(http, reply, !peer->httpd->door) || (has_body && !put_body(http, reply))) {
+	if (httpd_message_put_headers(http, reply, !peer->httpd->door) ||
+	    (has_body && httpd_message_put_body(http, reply))) {
 		httpd_gate_close(peer->gate);
 		return;
 	}
+	peer->http = NULL;
 	evhttp_request_set_on_complete_cb(http, on_sent, peer);
-	evhttp_send_reply(http, reply->status, status_phrase(reply->status), NULL);
+	evhttp_send_reply(http, reply->status, httpd_message_phrase(reply->status), NULL);
 	/* The end of what the client says must not cut off the reply. */
 	bufferevent_disable(httpd_gate_bufferevent(peer->gate), EV_READ);
 	httpd_gate_send(peer->gate);
@@ -332,52 +295,21 @@ void httpd_reply(struct httpd_request *owed, const struct api_reply *reply)
 
 /* ---- Requests ---- */
 
-static enum api_method method_of(const struct evhttp_request *http)
-{
-	switch (evhttp_request_get_command(http)) {
-	case EVHTTP_REQ_GET:
-		return API_GET;
-	case EVHTTP_REQ_POST:
-		return API_POST;
-	case EVHTTP_REQ_PUT:
-		return API_PUT;
-	case EVHTTP_REQ_DELETE:
-		return API_DELETE;
-	case EVHTTP_REQ_HEAD:
-		return API_HEAD;
-	default:
-		return API_OTHER;
-	}
-}
-
 static void peer_hand_over(struct peer *peer)
 {
 	struct httpd *httpd = peer->httpd;
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(peer->http);
-	struct evbuffer *body = evhttp_request_get_input_buffer(peer->http);
-	const char *path = evhttp_uri_get_path(uri);
+	struct httpd_request *owed = &peer->owed;
+	struct api_reply reply;
 
-	listen_peer(evhttp_connection_get_addr(evhttp_request_get_connection(peer->http)),
-		    &peer->address);
-	peer->owed.peer = peer;
-	peer->owed.request = (struct api_request){
-		.method = method_of(peer->http),
-		.path = *path ? path : "/",
-		.query = evhttp_uri_get_query(uri),
-		.body = (const char *)evbuffer_pullup(body, -1),
-		.body_len = evbuffer_get_length(body),
-		.caller = &peer->address,
-	};
+	owed->peer = peer;
 	event_del(peer->deadline);
-	if (peer->owed.request.body_len && !peer->owed.request.body) {
-		struct api_reply reply;
-
-		api_reply_error(&reply, 503, NULL, "out of memory");
-		httpd_reply(&peer->owed, &reply);
-		api_reply_fini(&reply);
+	if (httpd_message_read(peer->http, &peer->address, &owed->request) == 0) {
+		httpd->on_request(httpd->cookie, owed, &owed->request);
 		return;
 	}
-	httpd->on_request(httpd->cookie, &peer->owed, &peer->owed.request);
+	api_reply_error(&reply, 503, NULL, "out of memory");
+	httpd_reply(owed, &reply);
+	api_reply_fini(&reply);
 }
 
 static void on_evhttp_request(struct evhttp_request *http, void *cookie)
