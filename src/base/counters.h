@@ -29,6 +29,9 @@
 	X(refused, "rosterd_dns_replies_total", "rcode=\"REFUSED\"", "DNS replies by rcode")       \
 	X(badvers, "rosterd_dns_replies_total", "rcode=\"BADVERS\"", "DNS replies by rcode")       \
 	X(truncated, "rosterd_dns_truncated_total", "", "DNS replies with TC set")                 \
+	X(cookies_new, "rosterd_dns_cookies_total", "state=\"new\"", "queries with a cookie")      \
+	X(cookies_valid, "rosterd_dns_cookies_total", "state=\"valid\"", "queries with a cookie")  \
+	X(cookies_bad, "rosterd_dns_cookies_total", "state=\"bad\"", "queries with a cookie")      \
 	X(tcp_accepted, "rosterd_dns_tcp_connections_total", "", "TCP connections accepted")       \
 	X(tcp_refused, "rosterd_limit_hit_total", "limit=\"tcp-connections\"", "limits reached")   \
 	X(tcp_idle, "rosterd_dns_tcp_idle_total", "", "TCP connections closed for idleness")       \

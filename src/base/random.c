@@ -5,11 +5,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-static uint64_t rotate(uint64_t x, unsigned bits)
-{
-	return x << bits | x >> (64 - bits);
-}
-
 void random_octets(void *data, size_t len)
 {
 	char *at = data;
@@ -42,19 +37,4 @@ void random_init_seed(struct random *random, uint64_t seed)
 		z = (z ^ z >> 27) * 0x94d049bb133111eb;
 		random->s[i] = z ^ z >> 31;
 	}
-}
-
-uint64_t random_bits(struct random *random)
-{
-	uint64_t *s = random->s;
-	uint64_t result = rotate(s[0] + s[3], 23) + s[0];
-	uint64_t t = s[1] << 17;
-
-	s[2] ^= s[0];
-	s[3] ^= s[1];
-	s[1] ^= s[2];
-	s[0] ^= s[3];
-	s[2] ^= t;
-	s[3] = rotate(s[3], 45);
-	return result;
 }

@@ -23,7 +23,20 @@ void random_init(struct random *random);
 void random_init_seed(struct random *random, uint64_t seed);
 
 /* 64 uniform bits. */
-uint64_t random_bits(struct random *random);
+static inline uint64_t random_bits(struct random *random)
+{
+	uint64_t *s = random->s;
+	uint64_t sum = s[0] + s[3], t = s[1] << 17;
+	uint64_t result = (sum << 23 | sum >> 41) + s[0];
+
+	s[2] ^= s[0];
+	s[3] ^= s[1];
+	s[1] ^= s[2];
+	s[0] ^= s[3];
+	s[2] ^= t;
+	s[3] = s[3] << 45 | s[3] >> 19;
+	return result;
+}
 
 /* Uniform in [0, bound); bound > 0. The bias is below bound / 2^32. */
 static inline uint32_t random_below(struct random *random, uint32_t bound)

@@ -18,4 +18,7 @@ void siphash_key_init(struct siphash_key *key);
 
 uint64_t siphash(const struct siphash_key *key, const void *data, size_t len);
 
+/* SipHash-2-4, which RFC 9018 asks for. */
+uint64_t siphash_2_4(const struct siphash_key *key, const void *data, size_t len);
+
 #endif
