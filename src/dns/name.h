@@ -6,8 +6,10 @@
 #ifndef ROSTERD_DNS_NAME_H
 #define ROSTERD_DNS_NAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
 	NAME_MAX_LEN = 255,  /* with the root label */
@@ -25,6 +27,31 @@ void name_print(const uint8_t *name, size_t len, char text[NAME_TEXT_MAX]);
 
 /* Lower-cases ASCII letters in `len` octets of wire form (length octets are below 'A'). */
 void name_lower(uint8_t *name, size_t len);
+
+/*
+ * Whether two names of `len` octets are equal. Whole words are compared: 7 octets behind both must
+ * be readable.
+ */
+static inline bool name_equal(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	uint64_t x, y;
+
+	for (; len > 8; a += 8, b += 8, len -= 8) {
+		memcpy(&x, a, sizeof(x));
+		memcpy(&y, b, sizeof(y));
+		if (x != y)
+			return false;
+	}
+	if (len == 0)
+		return true;
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (x ^ y) << (64 - 8 * len) == 0;
+#else
+	return (x ^ y) >> (64 - 8 * len) == 0;
+#endif
+}
 
 /* The number of labels in `len` octets, the root label not counted. */
 unsigned name_labels(const uint8_t *name, size_t len);

@@ -21,6 +21,22 @@ enum rr_type {
 	RR_ANY = 255,
 };
 
+/* EDNS options. */
+enum edns_option {
+	EDNS_NSID = 3,       /* RFC 5001 */
+	EDNS_COOKIE = 10,    /* RFC 7873 */
+	EDNS_KEEPALIVE = 11, /* RFC 7828 */
+	EDNS_ERROR = 15,     /* RFC 8914 */
+};
+
+/* Extended DNS Errors (RFC 8914 4). */
+enum ede {
+	EDE_OTHER = 0,
+	EDE_PROHIBITED = 18,
+	EDE_NOT_AUTHORITATIVE = 20,
+	EDE_NONE = 0xffff, /* of our own: no such option */
+};
+
 enum rr_class {
 	CLASS_IN = 1,
 	CLASS_CH = 3,

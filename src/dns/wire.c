@@ -2,17 +2,14 @@
 #include "dns/wire.h"
 
 /*
- * Lower-cases eight octets at once: bit 5 is set in every octet within 'A'..'Z'. Length octets are
- * at most 63, below 'A', and stay.
+ * Lower-cases 16 octets at once, by whatever vectors the machine has. Length octets are at most 63,
+ * below 'A', and stay.
  */
-static uint64_t lower8(uint64_t octets)
-{
-	const uint64_t high = UINT64_C(0x8080808080808080), one = UINT64_C(0x0101010101010101);
-	uint64_t ascii = octets & ~high;
-	uint64_t from_a = ascii + one * (0x80 - 'A');
-	uint64_t past_z = ascii + one * (0x80 - 'Z' - 1);
+typedef uint8_t octets16 __attribute__((vector_size(WIRE_SLACK)));
 
-	return octets | ((from_a & ~past_z & ~octets & high) >> 2);
+static octets16 lower16(octets16 octets)
+{
+	return octets | (((octets16)(octets - 'A' < 26)) & 0x20);
 }
 
 size_t wire_name_parse(const uint8_t *at, const uint8_t *end, struct wire_name *name)
@@ -38,11 +35,11 @@ size_t wire_name_parse(const uint8_t *at, const uint8_t *end, struct wire_name *
 	}
 	name->n_labels = (uint8_t)n;
 	name->len = (uint8_t)++pos;
-	for (size_t i = 0; i < pos; i += 8) {
-		uint64_t octets;
+	for (size_t i = 0; i < pos; i += WIRE_SLACK) {
+		octets16 octets;
 
 		memcpy(&octets, at + i, sizeof(octets));
-		octets = lower8(octets);
+		octets = lower16(octets);
 		memcpy(name->name + i, &octets, sizeof(octets));
 	}
 	return pos;
@@ -67,26 +64,55 @@ static size_t skip_owner(const uint8_t *at, const uint8_t *end)
 	return 0;
 }
 
-/* Options must fill the OPT record's data exactly (RFC 6891 6.1.2). */
-static bool options_fit(const uint8_t *options, size_t len)
+/* Takes what we know from the options; others are ignored (RFC 6891 6.1.2). */
+static bool parse_option(uint16_t code, const uint8_t *data, size_t len, struct wire_query *query)
+{
+	switch (code) {
+	case EDNS_NSID:
+		query->wants_nsid = true;
+		return true;
+	case EDNS_KEEPALIVE:
+		query->wants_keepalive = true;
+		return true;
+	case EDNS_COOKIE:
+		/* A client cookie, or that and a server cookie (RFC 7873 5.2.2). */
+		if (query->cookie_len || (len != 8 && (len < 16 || len > WIRE_COOKIE_MAX)))
+			return false;
+		memcpy(query->cookie, data, len);
+		query->cookie_len = (uint8_t)len;
+		return true;
+	default:
+		return true;
+	}
+}
+
+/* Options must fill the OPT record's data exactly. */
+static bool parse_options(const uint8_t *options, size_t len, struct wire_query *query)
 {
 	size_t pos = 0;
 
-	while (pos + 4 <= len)
-		pos += 4 + wire_get16(options + pos + 2);
+	while (pos + 4 <= len) {
+		size_t option_len = wire_get16(options + pos + 2);
+
+		if (option_len > len - pos - 4 ||
+		    !parse_option(wire_get16(options + pos), options + pos + 4, option_len, query))
+			return false;
+		pos += 4 + option_len;
+	}
 	return pos == len;
 }
 
 static bool parse_opt(const uint8_t *owner, const uint8_t *fixed, size_t rdata_len,
 		      struct wire_query *query)
 {
-	if (query->has_edns || owner[0] != 0 || !options_fit(fixed + 10, rdata_len))
+	if (query->has_edns || owner[0] != 0)
 		return false;
 	query->has_edns = true;
 	query->edns_size = wire_get16(fixed + 2);
 	query->edns_version = fixed[5];
 	query->edns_flags = wire_get16(fixed + 6);
-	return true;
+	/* Another version may have other options; it is refused anyway. */
+	return query->edns_version > 0 || parse_options(fixed + 10, rdata_len, query);
 }
 
 /* Walks over the records behind the question; OPT belongs to the additional ones. */
@@ -117,8 +143,9 @@ enum wire_result wire_query_parse(const uint8_t *message, size_t len, struct wir
 	unsigned n_additional;
 	size_t name_len;
 
-	query->has_edns = false;
+	query->has_edns = query->wants_nsid = query->wants_keepalive = false;
 	query->edns_flags = 0;
+	query->cookie_len = 0;
 	if (!wire_is_query(message, len))
 		return WIRE_SILENT;
 	if (wire_get16(message + 4) != 1)
@@ -140,11 +167,13 @@ enum wire_result wire_query_parse(const uint8_t *message, size_t len, struct wir
 	return WIRE_OK;
 }
 
-void wire_put_opt(struct wire_writer *writer, uint16_t udp_size, unsigned rcode, uint16_t flags)
+void wire_put_opt(struct wire_writer *writer, uint16_t udp_size, unsigned rcode, uint16_t flags,
+		  const uint8_t *options, size_t options_len)
 {
 	wire_put(writer, "", 1);
 	wire_put16(writer, RR_OPT);
 	wire_put16(writer, udp_size);
 	wire_put32(writer, (uint32_t)(rcode >> 4) << 24 | flags);
-	wire_put16(writer, 0);
+	wire_put16(writer, (uint16_t)options_len);
+	wire_put(writer, options, options_len);
 }

@@ -18,9 +18,11 @@
 #include <string.h>
 
 enum {
+	WIRE_SLACK = 16,  /* octets behind a message that must be readable and writable */
 	WIRE_HEADER = 12, /* octets */
 	WIRE_LABELS_MAX = 127,
 	WIRE_POINTER_MAX = 0x3fff, /* the farthest octet that a compression pointer reaches */
+	WIRE_COOKIE_MAX = 40,      /* octets of a cookie option, RFC 7873 4 */
 	WIRE_OPT = 11,             /* octets of an OPT record without options */
 };
 
@@ -67,8 +69,8 @@ static inline void wire_set32(uint8_t *at, uint32_t value)
 
 /* A name as it is looked up, and where its labels begin. */
 struct wire_name {
-	uint8_t name[NAME_MAX_LEN + 8]; /* lower case, with the root label; 8 octets of slack */
-	uint8_t len;                    /* with the root label */
+	uint8_t name[NAME_MAX_LEN + WIRE_SLACK]; /* lower case, with the root label */
+	uint8_t len;                             /* with the root label */
 	uint8_t n_labels;
 	uint8_t labels[WIRE_LABELS_MAX + 1]; /* offsets; labels[n_labels] is the root label's */
 };
@@ -81,6 +83,9 @@ struct wire_query {
 	uint8_t edns_version;
 	uint16_t edns_size;
 	uint16_t edns_flags;
+	bool wants_nsid, wants_keepalive;
+	uint8_t cookie_len; /* 0: none */
+	uint8_t cookie[WIRE_COOKIE_MAX];
 };
 
 enum wire_result {
@@ -91,8 +96,8 @@ enum wire_result {
 
 /*
  * Parses a name that is not compressed into lower case. Returns the octets it took, 0 if it is
- * broken: a pointer, a label of type 01 or 10, over 255 octets, or cut off by `end`. Up to 8 octets
- * behind the name, and not behind end + 7, are read.
+ * broken: a pointer, a label of type 01 or 10, over 255 octets, or cut off by `end`. Up to
+ * WIRE_SLACK octets behind the name are read.
  */
 size_t wire_name_parse(const uint8_t *at, const uint8_t *end, struct wire_name *name);
 
@@ -104,8 +109,8 @@ static inline bool wire_is_query(const uint8_t *message, size_t len)
 
 /*
  * Parses a message of OPCODE QUERY: exactly one question (uncompressed), at most one OPT record,
- * nothing behind the last record. Other records are walked over. The message must be followed by 8
- * readable octets.
+ * nothing behind the last record. Other records are walked over. The message must be followed by
+ * WIRE_SLACK readable octets.
  */
 enum wire_result wire_query_parse(const uint8_t *message, size_t len, struct wire_query *query);
 
@@ -148,7 +153,8 @@ static inline void wire_put32(struct wire_writer *writer, uint32_t value)
 	wire_put(writer, octets, sizeof(octets));
 }
 
-/* Appends an OPT record without options: our UDP size, the upper bits of `rcode`, DO as asked. */
-void wire_put_opt(struct wire_writer *writer, uint16_t udp_size, unsigned rcode, uint16_t flags);
+/* Appends an OPT record: our UDP size, the upper bits of `rcode`, flags, and whole options. */
+void wire_put_opt(struct wire_writer *writer, uint16_t udp_size, unsigned rcode, uint16_t flags,
+		  const uint8_t *options, size_t options_len);
 
 #endif

@@ -701,7 +701,7 @@ START_TEST(opt_is_read_by_ldns)
 		writer = (struct wire_writer){ .message = message,
 					       .at = message + len,
 					       .end = message + len + WIRE_OPT };
-		wire_put_opt(&writer, 1232, rcodes[i], i % 2 ? WIRE_EDNS_DO : 0);
+		wire_put_opt(&writer, 1232, rcodes[i], i % 2 ? WIRE_EDNS_DO : 0, NULL, 0);
 		ck_assert(!writer.failed);
 		ck_assert_ptr_eq(writer.at, writer.end);
 		len += WIRE_OPT;
@@ -725,7 +725,7 @@ START_TEST(opt_without_room_fails)
 					      .at = octets,
 					      .end = octets + room };
 
-		wire_put_opt(&writer, 1232, 0, 0);
+		wire_put_opt(&writer, 1232, 0, 0, NULL, 0);
 		ck_assert(writer.failed);
 		ck_assert(writer.at <= writer.end);
 	}
