@@ -241,35 +241,44 @@ void build_limit(struct build *build, uint32_t limit)
 		open_set(build)->limit = limit;
 }
 
-/* Opens the additional records where the first one begins. */
+/* Notes where what belongs to the set, but not into the answer section, begins. */
 static void begin_additional(struct build *build)
 {
 	struct rrset *set = open_set(build);
 
-	if (set->add_count == 0)
+	if (set->add_off == 0)
 		set->add_off = (uint32_t)(build->sets.len - build->set_off);
 }
 
-static void end_additional(struct build *build)
-{
-	struct rrset *set = open_set(build);
-
-	if (is_failed(build))
-		return;
-	set->add_count++;
-	set->add_len = (uint32_t)(build->sets.len - build->set_off) - set->add_off;
-}
-
-void build_target(struct build *build, uint32_t index, uint16_t type, const void *rdata, size_t len)
+void build_targets(struct build *build, uint8_t n)
 {
 	if (is_failed(build))
 		return;
 	begin_additional(build);
-	buf_put(&build->sets, &index, sizeof(index));
+	buf_put(&build->sets, &n, 1);
+}
+
+/* Counts an additional record that was just put, `len` octets of it. */
+static void note_additional(struct build *build, size_t len)
+{
+	struct rrset *set;
+
+	if (is_failed(build))
+		return;
+	set = open_set(build);
+	set->add_count++;
+	set->add_len += (uint32_t)len;
+}
+
+void build_target(struct build *build, uint16_t type, const void *rdata, size_t len)
+{
+	if (is_failed(build))
+		return;
 	buf_put(&build->sets, "\0", 2);
-	put_fixed(build, type, open_set(build)->ttl_s, len);
+	if (!is_failed(build))
+		put_fixed(build, type, open_set(build)->ttl_s, len);
 	buf_put(&build->sets, rdata, len);
-	end_additional(build);
+	note_additional(build, RR_RDATA_AT + len);
 }
 
 void build_glue(struct build *build, const uint8_t *owner, size_t owner_len, uint16_t type,
@@ -281,7 +290,7 @@ void build_glue(struct build *build, const uint8_t *owner, size_t owner_len, uin
 	buf_put(&build->sets, owner, owner_len);
 	put_fixed(build, type, ttl_s, len);
 	buf_put(&build->sets, rdata, len);
-	end_additional(build);
+	note_additional(build, owner_len + RR_RDATA_AT - 2 + len);
 }
 
 struct entry *build_entry(struct build *build, const uint8_t *name, size_t name_len)

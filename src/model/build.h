@@ -52,9 +52,12 @@ void build_limit(struct build *build, uint32_t limit);
 /* Removes records that are equal to another one (RFC 2181 5.2). Before build_rotate(). */
 void build_dedupe(struct build *build);
 
-/* Adds an additional record for record `index` of the open SRV set; in the order of `index`. */
-void build_target(struct build *build, uint32_t index, uint16_t type, const void *rdata,
-		  size_t len);
+/*
+ * Begins what belongs to the next SRV record of the open set: `n` additional records, which follow
+ * by build_target(). After build_rotate(), for each record in order.
+ */
+void build_targets(struct build *build, uint8_t n);
+void build_target(struct build *build, uint16_t type, const void *rdata, size_t len);
 
 /* Adds glue to the open NS set; `owner` in wire form with the root label. */
 void build_glue(struct build *build, const uint8_t *owner, size_t owner_len, uint16_t type,

@@ -12,8 +12,8 @@
 
 /*
  * A slot is an entry's address in the low 48 bits with 16 bits of the hash above it; 0 is a slot
- * never used, which ends a search, TOMBSTONE one whose entry is gone. Search goes from the bucket
- * that the hash names to the next one while buckets are full.
+ * never used, which ends a search, TOMBSTONE one whose entry is gone. Search begins at the slot and
+ * bucket that the hash names, goes round the bucket, and on to the next one while buckets are full.
  */
 enum {
 	BUCKET_SLOTS = 8,
@@ -151,7 +151,8 @@ static struct entry *search(const struct zone *zone, uint64_t hash, const uint8_
 
 	for (size_t b = hash & segment->mask;; b = (b + 1) & segment->mask) {
 		for (size_t i = 0; i < BUCKET_SLOTS; i++) {
-			_Atomic uint64_t *slot = &segment->buckets[b].slots[i];
+			_Atomic uint64_t *slot =
+				&segment->buckets[b].slots[(tag + i) % BUCKET_SLOTS];
 			uint64_t value = atomic_load_explicit(slot, memory_order_acquire);
 			struct entry *entry = slot_entry(value);
 
@@ -159,7 +160,7 @@ static struct entry *search(const struct zone *zone, uint64_t hash, const uint8_
 				return NULL;
 			if (value >> TAG_SHIFT != tag || value == TOMBSTONE)
 				continue;
-			if (entry->name_len == len && memcmp(entry->name, name, len) == 0) {
+			if (entry->name_len == len && name_equal(entry->name, name, len)) {
 				*found = slot;
 				return entry;
 			}
@@ -197,7 +198,8 @@ static void segment_put(struct segment *segment, uint64_t hash, uint64_t value)
 {
 	for (size_t b = hash & segment->mask;; b = (b + 1) & segment->mask) {
 		for (size_t i = 0; i < BUCKET_SLOTS; i++) {
-			_Atomic uint64_t *slot = &segment->buckets[b].slots[i];
+			_Atomic uint64_t *slot =
+				&segment->buckets[b].slots[(hash_tag(hash) + i) % BUCKET_SLOTS];
 			uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
 
 			if (old != 0 && old != TOMBSTONE)
@@ -304,7 +306,9 @@ struct entry *catalog_entry_new(const uint8_t *name, size_t name_len, size_t n_s
 				size_t sets_len)
 {
 	size_t sets_off = (offsetof(struct entry, name) + name_len + 3) & ~(size_t)3;
-	size_t size = ((sets_off + n_sets * sizeof(struct entry_set) + 7) & ~(size_t)7) + sets_len;
+	/* Names are compared by whole words: what is behind them must be readable. */
+	size_t size =
+		((sets_off + n_sets * sizeof(struct entry_set) + 7) & ~(size_t)7) + sets_len + 8;
 	struct entry *entry = calloc(1, size);
 
 	if (!entry)

@@ -38,6 +38,8 @@ enum {
 	RR_RDLENGTH_AT = 10,
 	RR_RDATA_AT = 12,
 	RR_SRV_TARGET_AT = 18,
+	RR_A_LEN = 16, /* a whole record */
+	RR_AAAA_LEN = 28,
 };
 
 /* A column of the table that draws a record by weight in constant time (Walker 1977, Vose 1991). */
@@ -65,12 +67,13 @@ struct rrset {
 	uint32_t
 		alias_off; /* octets from the set to its struct alias[n_rotate]; 0: equal weights */
 	/*
-	 * SRV: octets from the set to the additional records, in the order of the targets' records.
-	 * Each is preceded by its record's index in the set (uint32_t, not aligned); its owner is a
-	 * placeholder for a pointer to the target of that record.
-	 * NS of a delegation: glue with whole owner names, no index.
+	 * SRV: octets from the set to what belongs to its targets: for each record, in order, an
+	 * octet with the number of additional records, and these, with a placeholder for the
+	 * pointer to the target. 0: a static set, which has none. NS of a delegation: octets from
+	 * the set to its glue, with whole owner names.
 	 */
-	uint32_t add_off, add_count, add_len;
+	uint32_t add_off;
+	uint32_t add_count, add_len; /* additional records, and their octets */
 	uint8_t records[];
 };
 
@@ -80,6 +83,7 @@ enum {
 	ENTRY_DELEGATION = 2,     /* a zone cut: its NS set is a referral */
 	ENTRY_CNAME = 4,          /* its only set is a CNAME */
 	ENTRY_WILDCARD_CHILD = 8, /* "*" exists directly below */
+	ENTRY_UNSERVED = 32,      /* registered, but no instance is healthy */
 	ENTRY_EMPTY = 16,         /* an empty non-terminal, kept by the names below it */
 };
 
@@ -146,7 +150,7 @@ struct zone_list {
 
 /* What answers need of a zone beside its table. */
 struct zone {
-	uint8_t origin[LIMIT_NAME]; /* wire form, lower case, with the root label */
+	uint8_t origin[LIMIT_NAME + 8]; /* wire form, lower case, with the root label */
 	uint8_t origin_len;
 	uint8_t origin_labels;
 	_Atomic uint32_t serial;            /* SOA serial, follows the registry's revision */
@@ -159,7 +163,10 @@ const struct zone_list *catalog_zones(const struct catalog *catalog);
 /* The hash of a relative name in lower case, for catalog_find(). */
 uint64_t catalog_hash(const struct catalog *catalog, const uint8_t *name, size_t len);
 
-/* The entry of a relative name (len 0: the apex), or NULL. */
+/*
+ * The entry of a relative name (len 0: the apex), or NULL. Names are compared by whole words: 7
+ * octets behind `name` must be readable.
+ */
 const struct entry *catalog_find(const struct zone *zone, uint64_t hash, const uint8_t *name,
 				 size_t len);
 

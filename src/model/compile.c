@@ -50,6 +50,8 @@ static struct entry *publish(struct compile *compile, const struct compile_zone 
 		return NULL;
 	}
 	atomic_init(&entry->stable_until_ms, stable_until_ms);
+	if (compile->set.n_members == 0)
+		atomic_init(&entry->flags, ENTRY_UNSERVED);
 	result = catalog_put(compile->catalog, zone->zone, entry);
 	if (result < 0)
 		compile->set.failed = true;

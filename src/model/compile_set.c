@@ -181,17 +181,15 @@ out:
 
 /* ---- SRV and TXT sets ---- */
 
-static void build_srv_targets(struct compile_set *set, uint32_t i)
+static void build_srv_targets(struct compile_set *set, const struct instance *instance)
 {
-	static const struct {
-		uint16_t type;
-		uint8_t len;
-	} kinds[] = { { RR_A, 4 }, { RR_AAAA, 16 } };
-	uint8_t address[16];
+	const struct address *address = &instance->registration->address;
 
-	for (size_t k = 0; k < 2; k++)
-		if (get_address(set->members[i], kinds[k].type, address))
-			build_target(&set->build, i, kinds[k].type, address, kinds[k].len);
+	build_targets(&set->build, (uint8_t)(address->has_v4 + address->has_v6));
+	if (address->has_v4)
+		build_target(&set->build, RR_A, address->v4, sizeof(address->v4));
+	if (address->has_v6)
+		build_target(&set->build, RR_AAAA, address->v6, sizeof(address->v6));
 }
 
 static size_t put_target_name(uint8_t *name, const struct instance *instance,
@@ -235,7 +233,7 @@ static void build_srv(struct compile_set *set, const struct compile_zone *zone,
 	}
 	build_rotate(&set->build, weights, (uint32_t)n_tier);
 	for (size_t i = 0; i < n; i++)
-		build_srv_targets(set, (uint32_t)i);
+		build_srv_targets(set, set->members[i]);
 	free(weights);
 }
 

@@ -144,10 +144,7 @@ static size_t ask(enum answer_transport transport, const uint8_t *data, size_t s
 		  uint8_t *message)
 {
 	memcpy(message, data, size);
-	catalog_reader_online();
-	const size_t len = answer(&world.answer, transport, world.now_ms, message, size);
-	catalog_reader_offline();
-	return len;
+	return world_answer(&world, transport, message, size);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

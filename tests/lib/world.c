@@ -61,7 +61,8 @@ void world_init(struct world *world, uint64_t seed)
 	assert(world->catalog);
 	world->compile = compile_new(world->registry, world->catalog, &world->control);
 	assert(world->compile);
-	answer_init(&world->answer, world->catalog, &world->reader);
+	siphash_key_init(&world->identity.cookie_secret);
+	answer_init(&world->answer, world->catalog, &world->reader, &world->identity);
 	random_init_seed(&world->answer.random, seed);
 }
 
@@ -375,6 +376,24 @@ static size_t reply_limit(const struct world_question *question)
 	return question->edns < LIMIT_UDP_EDNS ? question->edns : LIMIT_UDP_EDNS;
 }
 
+size_t world_answer(struct world *world, enum answer_transport transport, uint8_t *message,
+		    size_t len)
+{
+	static const uint8_t address[] = { 192, 0, 2, 1 };
+	const struct answer_peer peer = {
+		.transport = transport,
+		.address = address,
+		.address_len = sizeof(address),
+		.keepalive_ds = LIMIT_TCP_IDLE_MS / 100,
+	};
+	const struct answer_time time = { .mono_ms = world->now_ms, .wall_s = WORLD_WALL_S };
+
+	catalog_reader_online();
+	len = answer(&world->answer, &peer, &time, message, len);
+	catalog_reader_offline();
+	return len;
+}
+
 ldns_pkt *world_ask(struct world *world, const struct world_question *question, uint8_t *message,
 		    size_t *len)
 {
@@ -385,9 +404,7 @@ ldns_pkt *world_ask(struct world *world, const struct world_question *question, 
 	memcpy(asked, message, query_len);
 	const size_t question_len = query_len - (question->edns ? 11 : 0);
 
-	catalog_reader_online();
-	*len = answer(&world->answer, question->transport, world->now_ms, message, query_len);
-	catalog_reader_offline();
+	*len = world_answer(world, question->transport, message, query_len);
 
 	assert(*len >= question_len && *len <= reply_limit(question));
 	assert(memcmp(message, asked, 2) == 0);

@@ -35,6 +35,7 @@ struct world {
 	struct registry *registry;
 	struct catalog *catalog;
 	struct compile *compile;
+	struct answer_identity identity; /* tells nothing unless a test fills it */
 	struct answer answer;
 	struct counters control, reader;
 	size_t n_zones;
@@ -85,6 +86,16 @@ struct world_question {
  */
 ldns_pkt *world_ask(struct world *world, const struct world_question *question, uint8_t *message,
 		    size_t *len);
+
+/*
+ * The bare answer() on `len` octets in `message` (WORLD_MESSAGE of room), asked by 192.0.2.1 at
+ * WORLD_WALL_S. Returns the reply's length.
+ */
+enum {
+	WORLD_WALL_S = 1700000000
+};
+size_t world_answer(struct world *world, enum answer_transport transport, uint8_t *message,
+		    size_t len);
 
 /*
  * A record as text: owner, type and data, names inside the first zone shortened to what stands

@@ -305,7 +305,9 @@ static void *read_names(void *cookie)
 			    set->count != set->len)
 				atomic_fetch_add(&n_broken, 1);
 			/* The name that always exists is always found. */
-			if (!catalog_find(zone, catalog_hash(catalog, (const uint8_t *)"\3all", 4),
+			if (!catalog_find(zone,
+					  catalog_hash(catalog,
+						       (const uint8_t *)"\3all\0\0\0\0\0\0\0", 4),
 					  (const uint8_t *)"\3all", 4))
 				atomic_fetch_add(&n_broken, 1);
 			catalog_reader_quiescent();

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * answer_edns: what the server says beside records: the OPT record and its options, and the CHAOS
+ * names; inside of the answer path (model/answer.h).
+ */
+#ifndef ROSTERD_MODEL_ANSWER_EDNS_H
+#define ROSTERD_MODEL_ANSWER_EDNS_H
+
+#include "model/answer_reply.h"
+
+/* The options of a reply. */
+struct answer_edns {
+	size_t len;
+	uint8_t options[256];
+};
+
+/*
+ * Makes the options that the query asks for: NSID, a cookie, keepalive (TCP). Returns the octets
+ * that the OPT record will take.
+ */
+size_t answer_edns_prepare(struct answer_edns *edns, const struct answer *answer,
+			   const struct wire_query *query, const struct answer_peer *peer,
+			   const struct answer_time *time);
+
+/* Puts the OPT record into the room that was kept for it, with an extended error if that fits. */
+void answer_edns_put(struct reply *reply, struct answer_edns *edns);
+
+/* Answers a question of class CH. false: we do not tell, or do not know. */
+bool answer_edns_put_chaos(struct reply *reply);
+
+#endif
