@@ -18,7 +18,6 @@ enum {
 	FRAME = 2,               /* octets of the length before a message (RFC 1035 4.2.2) */
 	READ_LEN = 65536,        /* octets read at a time */
 	OUT_LEN = 131072,        /* octets of replies after which they are written */
-	SLACK = 8,               /* dns/wire.h reads whole words */
 	ACCEPTS = 64,            /* connections accepted in a row */
 	ACCEPT_PAUSE_US = 100000 /* without descriptors there is nothing to accept with */
 };
@@ -38,6 +37,7 @@ struct connection {
 	struct event *readable, *writable;
 	int fd;
 	struct in6_addr peer;
+	uint8_t peer_len;   /* octets of the address: 4, in the last ones, or 16 */
 	uint64_t active_ms; /* when a query was complete last, or replies were taken */
 	bool is_closing;    /* the peer sends no more, or shall not */
 	uint8_t *in;        /* octets not answered yet, with the length before them */
@@ -60,7 +60,7 @@ struct tcp {
 	/* Each connection uses these for the time of one event. */
 	size_t out_len;
 	uint8_t in[FRAME + LIMIT_TCP_MESSAGE + READ_LEN];
-	uint8_t out[OUT_LEN + FRAME + LIMIT_TCP_MESSAGE + SLACK];
+	uint8_t out[OUT_LEN + FRAME + LIMIT_TCP_MESSAGE + WIRE_SLACK];
 };
 
 /* ---- Life of a connection ---- */
@@ -81,6 +81,16 @@ static void connection_free(struct connection *connection)
 	free(connection);
 	if (tcp->on_drained && tcp->n_connections == 0)
 		tcp->on_drained(tcp->drained_cookie);
+}
+
+/* How long a connection may be idle: the fuller it gets, the shorter (RFC 7766 6.2.3). */
+static uint64_t idle_limit_ms(const struct tcp *tcp)
+{
+	if (tcp->n_connections * 2 <= LIMIT_TCP_CONNECTIONS)
+		return LIMIT_TCP_IDLE_MS;
+	if (tcp->n_connections * 4 <= LIMIT_TCP_CONNECTIONS * 3)
+		return LIMIT_TCP_IDLE_MS / 2;
+	return LIMIT_TCP_IDLE_MS / 5;
 }
 
 static void set_timer(struct event *timer, uint64_t ms)
@@ -106,18 +116,18 @@ static void touch(struct connection *connection)
 static void on_idle_timer(evutil_socket_t fd, short what, void *cookie)
 {
 	struct tcp *tcp = cookie;
-	uint64_t now_ms = clock_mono_ms();
+	uint64_t now_ms = clock_mono_ms(), limit_ms = idle_limit_ms(tcp);
 	struct connection *oldest;
 
 	(void)fd;
 	(void)what;
 	while ((oldest = TAILQ_FIRST(&tcp->connections)) &&
-	       oldest->active_ms + LIMIT_TCP_IDLE_MS <= now_ms) {
+	       oldest->active_ms + limit_ms <= now_ms) {
 		counters_add(&tcp->worker->counters.tcp_idle, 1);
 		connection_free(oldest);
 	}
 	if (oldest)
-		set_timer(tcp->idle_timer, oldest->active_ms + LIMIT_TCP_IDLE_MS - now_ms);
+		set_timer(tcp->idle_timer, oldest->active_ms + limit_ms - now_ms);
 }
 
 /* ---- Writing ---- */
@@ -184,7 +194,13 @@ static int flush(struct connection *connection)
 static size_t answer_queries(struct connection *connection, const uint8_t *in, size_t len)
 {
 	struct tcp *tcp = connection->tcp;
-	uint64_t now_ms = clock_coarse_ms();
+	struct answer_time time = worker_time();
+	struct answer_peer peer = {
+		.transport = ANSWER_TCP,
+		.address = connection->peer.s6_addr + 16 - connection->peer_len,
+		.address_len = connection->peer_len,
+		.keepalive_ds = (uint16_t)(idle_limit_ms(tcp) / 100),
+	};
 	size_t at = 0;
 
 	while (len - at >= FRAME && !connection->out) {
@@ -199,8 +215,7 @@ static size_t answer_queries(struct connection *connection, const uint8_t *in, s
 			break;
 		memcpy(out + FRAME, in + at + FRAME, query_len);
 		at += FRAME + query_len;
-		reply_len =
-			answer(&tcp->worker->answer, ANSWER_TCP, now_ms, out + FRAME, query_len);
+		reply_len = answer(&tcp->worker->answer, &peer, &time, out + FRAME, query_len);
 		if (reply_len == 0)
 			continue;
 		wire_set16(out, (uint16_t)reply_len);
@@ -285,16 +300,18 @@ static void on_writable(evutil_socket_t fd, short what, void *cookie)
 
 /* ---- Accepting ---- */
 
-static struct in6_addr peer_address(const struct sockaddr_storage *sockaddr)
+static void set_peer(struct connection *connection, const struct sockaddr_storage *sockaddr)
 {
-	struct in6_addr address = IN6ADDR_ANY_INIT;
+	struct in6_addr *peer = &connection->peer;
 
-	if (sockaddr->ss_family == AF_INET6)
-		address = ((const struct sockaddr_in6 *)(const void *)sockaddr)->sin6_addr;
-	else
-		memcpy(address.s6_addr + 12,
+	if (sockaddr->ss_family == AF_INET6) {
+		*peer = ((const struct sockaddr_in6 *)(const void *)sockaddr)->sin6_addr;
+		connection->peer_len = 16;
+	} else {
+		memcpy(peer->s6_addr + 12,
 		       &((const struct sockaddr_in *)(const void *)sockaddr)->sin_addr, 4);
-	return address;
+		connection->peer_len = 4;
+	}
 }
 
 /* Makes room for one more connection of `peer`: whoever is idle for longest goes. */
@@ -332,7 +349,7 @@ static void connection_new(struct tcp *tcp, int fd, const struct sockaddr_storag
 	}
 	connection->tcp = tcp;
 	connection->fd = fd;
-	connection->peer = peer_address(sockaddr);
+	set_peer(connection, sockaddr);
 	connection->active_ms = clock_mono_ms();
 	make_room(tcp, &connection->peer);
 	TAILQ_INSERT_TAIL(&tcp->connections, connection, by_age);
@@ -345,8 +362,10 @@ static void connection_new(struct tcp *tcp, int fd, const struct sockaddr_storag
 		return;
 	}
 	counters_add(&tcp->worker->counters.tcp_accepted, 1);
-	if (!event_pending(tcp->idle_timer, EV_TIMEOUT, NULL))
-		set_timer(tcp->idle_timer, LIMIT_TCP_IDLE_MS);
+	/* Where the limit gets shorter, the timer must come up earlier than it was set for. */
+	if (!event_pending(tcp->idle_timer, EV_TIMEOUT, NULL) ||
+	    idle_limit_ms(tcp) < LIMIT_TCP_IDLE_MS)
+		on_idle_timer(-1, EV_TIMEOUT, tcp);
 }
 
 /* Out of descriptors or memory: the connection idle for longest gives its own, or we wait. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "io/udp.h"
 
-#include "base/clock.h"
+#include "dns/wire.h"
+#include "io/udp_train.h"
 
 #include <event2/event.h>
 
@@ -13,16 +14,14 @@
 #include <unistd.h>
 
 enum {
-	/* For a packet's destination address on a wildcard socket, which the reply must come from.
-	 */
+	/* Room for a packet's destination address on a wildcard socket. */
 	CONTROL_LEN = CMSG_SPACE(sizeof(struct in6_pktinfo)),
-	SLACK = 8, /* dns/wire.h reads whole words */
 };
 
 struct packet {
 	struct sockaddr_storage peer;
 	_Alignas(struct cmsghdr) uint8_t control[CONTROL_LEN];
-	_Alignas(8) uint8_t message[LIMIT_UDP_QUERY + SLACK];
+	_Alignas(8) uint8_t message[LIMIT_UDP_QUERY + WIRE_SLACK];
 };
 
 /* Everything is allocated once; a query is answered in the buffer it came in. */
@@ -31,8 +30,9 @@ struct udp {
 	struct event *event;
 	int fd;
 	bool is_wildcard;
-	struct mmsghdr in[LIMIT_UDP_BATCH], out[LIMIT_UDP_BATCH];
-	struct iovec in_iov[LIMIT_UDP_BATCH], out_iov[LIMIT_UDP_BATCH];
+	struct mmsghdr in[LIMIT_UDP_BATCH];
+	struct iovec in_iov[LIMIT_UDP_BATCH];
+	struct udp_trains trains;
 	struct packet packets[LIMIT_UDP_BATCH];
 };
 
@@ -68,51 +68,92 @@ static int receive(struct udp *udp)
 	return recvmmsg(udp->fd, udp->in, LIMIT_UDP_BATCH, MSG_DONTWAIT, NULL);
 }
 
-/* Answers what came and lines the replies up. Returns how many there are. */
-static unsigned answer_batch(struct udp *udp, unsigned n, uint64_t now_ms)
+static struct answer_peer peer_of(const struct sockaddr_storage *sockaddr)
+{
+	const struct sockaddr_in *v4 = (const void *)sockaddr;
+	const struct sockaddr_in6 *v6 = (const void *)sockaddr;
+	struct answer_peer peer = { .transport = ANSWER_UDP };
+
+	if (sockaddr->ss_family == AF_INET6) {
+		peer.address = v6->sin6_addr.s6_addr;
+		peer.address_len = sizeof(v6->sin6_addr);
+	} else {
+		peer.address = (const uint8_t *)&v4->sin_addr;
+		peer.address_len = sizeof(v4->sin_addr);
+	}
+	return peer;
+}
+
+static void answer_batch(struct udp *udp, unsigned n)
 {
 	struct worker *worker = udp->worker;
-	unsigned n_out = 0;
+	struct udp_trains *trains = &udp->trains;
+	struct answer_time time = worker_time();
 
+	trains->n_replies = 0;
 	for (unsigned i = 0; i < n; i++) {
-		const struct msghdr *from = &udp->in[i].msg_hdr;
-		struct msghdr *to = &udp->out[n_out].msg_hdr;
+		struct packet *packet = &udp->packets[i];
+		struct msghdr *query = &udp->in[i].msg_hdr;
+		struct answer_peer peer = peer_of(&packet->peer);
 		size_t len;
 
-		if (from->msg_flags & MSG_TRUNC) {
+		if (query->msg_flags & MSG_TRUNC) {
 			counters_add(&worker->counters.oversize, 1);
 			continue;
 		}
-		len = answer(&worker->answer, ANSWER_UDP, now_ms, udp->packets[i].message,
-			     udp->in[i].msg_len);
+		len = answer(&worker->answer, &peer, &time, packet->message, udp->in[i].msg_len);
 		if (len == 0)
 			continue;
-		udp->out_iov[n_out] =
-			(struct iovec){ .iov_base = udp->packets[i].message, .iov_len = len };
-		to->msg_name = from->msg_name;
-		to->msg_namelen = from->msg_namelen;
-		to->msg_control = from->msg_controllen ? from->msg_control : NULL;
-		to->msg_controllen = from->msg_controllen;
-		if (to->msg_controllen)
-			clear_interface(to);
-		n_out++;
+		if (query->msg_controllen)
+			clear_interface(query);
+		trains->replies[trains->n_replies++] =
+			(struct udp_reply){ query, packet->message, len };
 	}
-	return n_out;
+}
+
+/* A train that the kernel does not take (a path that is too narrow, an old driver) goes in parts.
+ */
+static void send_parts(struct udp *udp, struct msghdr *train)
+{
+	struct iovec *iov = train->msg_iov;
+	struct msghdr part = *train;
+
+	part.msg_iovlen = 1;
+	part.msg_controllen -= CMSG_SPACE(sizeof(uint16_t));
+	if (part.msg_controllen == 0)
+		part.msg_control = NULL;
+	for (size_t i = 0; i < train->msg_iovlen; i++) {
+		part.msg_iov = &iov[i];
+		if (sendmsg(udp->fd, &part, MSG_DONTWAIT) < 0)
+			counters_add(&udp->worker->counters.send_failed, 1);
+	}
 }
 
 /* A reply that the kernel does not take is lost, as UDP may; the next ones are still sent. */
-static void send_batch(struct udp *udp, unsigned n)
+static void send_batch(struct udp *udp)
 {
+	struct udp_trains *trains = &udp->trains;
 	unsigned sent = 0;
 
-	while (sent < n) {
-		int result = sendmmsg(udp->fd, udp->out + sent, n - sent, MSG_DONTWAIT);
+	udp_train_build(trains);
+	while (sent < trains->n_out) {
+		struct msghdr *failed;
+		int result =
+			sendmmsg(udp->fd, trains->out + sent, trains->n_out - sent, MSG_DONTWAIT);
 
 		if (result > 0) {
 			sent += (unsigned)result;
-		} else if (errno != EINTR) {
-			counters_add(&udp->worker->counters.send_failed, 1);
-			sent++;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		failed = &trains->out[sent++].msg_hdr;
+		if (failed->msg_iovlen > 1 && (errno == EIO || errno == EINVAL)) {
+			/* EIO: the device cannot; EINVAL: this path or size cannot. */
+			trains->is_off |= errno == EIO;
+			send_parts(udp, failed);
+		} else {
+			counters_add(&udp->worker->counters.send_failed, failed->msg_iovlen);
 		}
 	}
 }
@@ -129,7 +170,8 @@ static void on_readable(evutil_socket_t fd, short what, void *cookie)
 
 		if (n <= 0)
 			break;
-		send_batch(udp, answer_batch(udp, (unsigned)n, clock_coarse_ms()));
+		answer_batch(udp, (unsigned)n);
+		send_batch(udp);
 		if (n < LIMIT_UDP_BATCH)
 			break;
 		worker_quiescent(udp->worker);
@@ -154,8 +196,6 @@ struct udp *udp_new(struct worker *worker, int fd, bool is_wildcard)
 			.msg_iovlen = 1,
 			.msg_control = packet->control,
 		};
-		udp->out[i].msg_hdr =
-			(struct msghdr){ .msg_iov = &udp->out_iov[i], .msg_iovlen = 1 };
 	}
 	udp->event = event_new(worker->base, fd, EV_READ | EV_PERSIST, on_readable, udp);
 	if (!udp->event || event_add(udp->event, NULL)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "io/worker.h"
 
+#include "base/clock.h"
 #include "base/queue.h"
 
 #include <event2/event.h>
@@ -48,6 +49,14 @@ void worker_leave(struct worker *worker)
 	catalog_reader_offline();
 }
 
+struct answer_time worker_time(void)
+{
+	return (struct answer_time){
+		.mono_ms = clock_coarse_ms(),
+		.wall_s = (uint32_t)(clock_wall_ms() / 1000),
+	};
+}
+
 static void run_calls(evutil_socket_t fd, short what, void *cookie)
 {
 	struct worker_thread *thread = cookie;
@@ -85,7 +94,7 @@ static void *run_worker(void *cookie)
 	return NULL;
 }
 
-struct worker *worker_new(const struct catalog *catalog)
+struct worker *worker_new(const struct catalog *catalog, const struct answer_identity *identity)
 {
 	struct worker_thread *thread = calloc(1, sizeof(*thread));
 
@@ -100,7 +109,7 @@ struct worker *worker_new(const struct catalog *catalog)
 				     EV_READ | EV_PERSIST, run_calls, thread);
 	if (!thread->on_calls || event_add(thread->on_calls, NULL))
 		goto fail;
-	answer_init(&thread->worker.answer, catalog, &thread->worker.counters);
+	answer_init(&thread->worker.answer, catalog, &thread->worker.counters, identity);
 	return &thread->worker;
 fail:
 	worker_free(&thread->worker);

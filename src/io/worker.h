@@ -20,7 +20,8 @@ struct worker {
 	struct counters counters; /* this thread's */
 };
 
-struct worker *worker_new(const struct catalog *catalog);
+/* NULL when out of memory. Neither argument is owned. */
+struct worker *worker_new(const struct catalog *catalog, const struct answer_identity *identity);
 /* After worker_stop(). */
 void worker_free(struct worker *worker);
 
@@ -35,6 +36,9 @@ void worker_stop(struct worker *worker);
 
 /* Runs `function` on the worker's thread, soon. -1 when out of memory. */
 int worker_run(struct worker *worker, void (*function)(void *cookie), void *cookie);
+
+/* The time, as answer() takes it. */
+struct answer_time worker_time(void);
 
 /* RCU marks, on the worker's own thread. */
 void worker_enter(struct worker *worker);
