@@ -9,6 +9,8 @@
  *       data: ./rosterd-data
  *       ttl: 5s
  *       zone-dir: zones
+ *       identity: dns1
+ *       version: none of your business
  *     zone:
  *       - domain: service.local
  *         file: service.local.zone
@@ -35,6 +37,10 @@ enum {
 	EXIT_CONFIG = 78,
 };
 
+enum {
+	CONF_SAYING = 64 /* octets with the NUL, as struct answer_identity has them */
+};
+
 struct conf_zone {
 	uint8_t origin[LIMIT_NAME];
 	size_t origin_len;
@@ -51,6 +57,8 @@ struct conf {
 	unsigned workers; /* as configured; default: the number of processors */
 	char *data;       /* directory */
 	uint32_t ttl_s;
+	char identity[CONF_SAYING]; /* "": not told */
+	char version[CONF_SAYING];  /* "": not told */
 };
 
 /* What the command line says. Strings point into argv. */

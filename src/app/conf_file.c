@@ -244,9 +244,39 @@ static int apply_zone_dir(struct reader *reader, const yaml_node_t *value, void 
 	return read_path(reader, value, reader->zone_dir);
 }
 
+/* What the server says of itself: printable ASCII that fits. */
+static int read_saying(struct reader *reader, const yaml_node_t *value, char saying[CONF_SAYING])
+{
+	const char *text = read_text(reader, value);
+	size_t len = text ? strlen(text) : 0;
+
+	if (!text)
+		return -1;
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			return fail_value(reader, value,
+					  "has characters that are not printable ASCII");
+	if (len >= CONF_SAYING)
+		return fail_value(reader, value, "is longer than 63 characters");
+	memcpy(saying, text, len + 1);
+	return 0;
+}
+
+static int apply_identity(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_saying(reader, value, ((struct conf *)target)->identity);
+}
+
+static int apply_version(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_saying(reader, value, ((struct conf *)target)->version);
+}
+
 static const struct key server_keys[] = {
-	{ "dns", apply_dns },   { "http", apply_http }, { "workers", apply_workers },
-	{ "data", apply_data }, { "ttl", apply_ttl },   { "zone-dir", apply_zone_dir },
+	{ "dns", apply_dns },           { "http", apply_http },
+	{ "workers", apply_workers },   { "data", apply_data },
+	{ "ttl", apply_ttl },           { "zone-dir", apply_zone_dir },
+	{ "identity", apply_identity }, { "version", apply_version },
 };
 
 /* ---- zone ---- */

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ struct control {
 	struct event_base *base;
 	struct counters counters;
 	struct revision *revision;
+	struct answer_identity identity;
 	struct catalog *catalog;
 	struct registry *registry;
 	struct compile *compile;
@@ -225,6 +227,8 @@ static void warn_fixed(const struct conf *old, const struct conf *new)
 		{ "http", same_addresses(old->http, old->n_http, new->http, new->n_http) },
 		{ "workers", old->workers == new->workers },
 		{ "data", strcmp(old->data, new->data) == 0 },
+		{ "identity", strcmp(old->identity, new->identity) == 0 },
+		{ "version", strcmp(old->version, new->version) == 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
@@ -387,6 +391,10 @@ static int new_model(struct control *control)
 		.cookie = control,
 	};
 
+	snprintf(control->identity.id, sizeof(control->identity.id), "%s", control->conf->identity);
+	snprintf(control->identity.version, sizeof(control->identity.version), "%s",
+		 control->conf->version);
+	siphash_key_init(&control->identity.cookie_secret);
 	control->base = event_base_new();
 	control->results = queue_new();
 	control->notes = queue_new();
@@ -436,7 +444,8 @@ static int open_doors(struct control *control)
 {
 	struct conf *conf = control->conf;
 
-	control->workers = workers_new(conf->workers, conf->dns, conf->n_dns, control->catalog);
+	control->workers = workers_new(conf->workers, conf->dns, conf->n_dns, control->catalog,
+				       &control->identity);
 	if (!control->workers || open_http(control))
 		return -1;
 	control->probe = probe_new(control->results);

@@ -64,7 +64,7 @@ static int open_door(struct door *door, struct worker *worker, struct listen_add
 }
 
 static int open_doors(struct workers *workers, struct listen_address *addresses,
-		      const struct catalog *catalog)
+		      const struct catalog *catalog, const struct answer_identity *identity)
 {
 	for (size_t i = 0; i < workers->n_addresses; i++) {
 		if (listen_probe(&addresses[i])) {
@@ -73,7 +73,7 @@ static int open_doors(struct workers *workers, struct listen_address *addresses,
 		}
 	}
 	for (unsigned w = 0; w < workers->n; w++) {
-		workers->workers[w] = worker_new(catalog);
+		workers->workers[w] = worker_new(catalog, identity);
 		if (!workers->workers[w]) {
 			log_event(LOG_ERROR, "worker-failed", "error", strerror(errno), NULL);
 			return -1;
@@ -90,7 +90,7 @@ static int open_doors(struct workers *workers, struct listen_address *addresses,
 }
 
 struct workers *workers_new(unsigned n, struct listen_address *addresses, size_t n_addresses,
-			    const struct catalog *catalog)
+			    const struct catalog *catalog, const struct answer_identity *identity)
 {
 	struct workers *workers = calloc(1, sizeof(*workers));
 
@@ -102,7 +102,7 @@ struct workers *workers_new(unsigned n, struct listen_address *addresses, size_t
 	workers->doors = calloc(n * n_addresses, sizeof(*workers->doors));
 	if (!workers->workers || !workers->doors)
 		goto no_memory;
-	if (open_doors(workers, addresses, catalog)) {
+	if (open_doors(workers, addresses, catalog, identity)) {
 		workers_free(workers);
 		return NULL;
 	}

@@ -9,7 +9,7 @@
 
 #include "base/counters.h"
 #include "io/listen.h"
-#include "model/catalog.h"
+#include "model/answer.h"
 
 struct workers;
 
@@ -18,7 +18,7 @@ struct workers;
  * one log line that names address and error.
  */
 struct workers *workers_new(unsigned n, struct listen_address *addresses, size_t n_addresses,
-			    const struct catalog *catalog);
+			    const struct catalog *catalog, const struct answer_identity *identity);
 
 /* Starts the threads. -1 with a log line. */
 int workers_start(struct workers *workers);

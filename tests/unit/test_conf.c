@@ -196,8 +196,9 @@ START_TEST(unknown_key_names_the_nearest)
 	check_bad("zone:\n- domian: a\n", "2:3: unknown key 'domian', did you mean 'domain'?");
 	check_bad("zone:\n- domain: a\n  filter: {tags: x}\n",
 		  "3:12: unknown key 'tags', did you mean 'tag'?");
-	check_bad("server: {listen: x}\n",
-		  "1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir)");
+	check_bad(
+		"server: {listen: x}\n",
+		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version)");
 }
 END_TEST
 
