@@ -687,6 +687,27 @@ START_TEST(a_late_reply_is_not_the_clients_fault)
 }
 END_TEST
 
+/* It may go on sending, to have the time to read why, but not for ever; nor is it waited for. */
+START_TEST(a_refused_client_that_stays_is_cut)
+{
+	struct client *client = client_new();
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+
+	say(client, "nonsense\r\n\r\n");
+	expect(client, "bad-request");
+	expect_closed(client);
+	ck_assert_int_eq(send(client->fd, "x", 1, MSG_NOSIGNAL), 1);
+	httpd_drain(httpd, on_idle, &is_idle);
+	ck_assert(is_idle);
+	while (send(client->fd, "x", 1, MSG_NOSIGNAL) == 1) {
+		ck_assert_uint_lt(clock_mono_ms(), end_ms);
+		event_base_loop(base, EVLOOP_ONCE);
+	}
+	ck_assert_uint_eq(counters.http_requests, 1);
+	client_free(client);
+}
+END_TEST
+
 START_TEST(a_reply_that_nobody_reads_is_dropped)
 {
 	struct client *client = client_new(), *other = client_new();
@@ -823,6 +844,7 @@ int main(void)
 	tcase_add_test(hasty, a_request_that_trickles_is_cut);
 	tcase_add_test(hasty, an_idle_connection_is_closed);
 	tcase_add_test(hasty, a_late_reply_is_not_the_clients_fault);
+	tcase_add_test(hasty, a_refused_client_that_stays_is_cut);
 	tcase_add_test(hasty, a_reply_that_nobody_reads_is_dropped);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
