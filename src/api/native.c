@@ -21,7 +21,8 @@ struct slot {
 	struct api *api;
 	const struct address *caller;
 	uint64_t now_ms;
-	char prefix[24]; /* of the field in errors: "[3]", or empty */
+	const char *service; /* in the path, where it has one */
+	char prefix[24];     /* of the field in errors: "[3]", or empty */
 };
 
 /* Applies one object; returns the HTTP status and puts what there is to say into `said`. */
@@ -61,6 +62,22 @@ static int tell_outcome(const struct slot *slot, json_t *said, const struct outc
 			  put(said, "status", json_string(health_status_name(instance->status)))))
 		return 503;
 	return status;
+}
+
+static int apply_policy(const struct slot *slot, json_t *json, json_t *said)
+{
+	struct codec_policy policy;
+	struct codec_error error;
+	struct outcome outcome;
+	struct change change = { .kind = CHANGE_POLICY };
+
+	if (!codec_policy(json, &policy, &error))
+		return refuse_codec(slot, said, &error);
+	change.policy.service = slot->service;
+	change.policy.ttl_s = policy.has_ttl ? &policy.ttl_s : NULL;
+	change.policy.answer_limit = policy.has_answer_limit ? &policy.answer_limit : NULL;
+	registry_apply(slot->api->registry, &change, slot->now_ms, &outcome);
+	return tell_outcome(slot, said, &outcome);
 }
 
 static int apply_register(const struct slot *slot, json_t *json, json_t *said)
@@ -208,10 +225,15 @@ static void write_array(struct slot *slot, slot_apply apply, size_t limit, json_
 }
 
 /* A request whose body is one object, or an array of up to `limit` (0: no array). */
-static void write_body(struct api *api, const struct api_request *request, uint64_t now_ms,
-		       slot_apply apply, size_t limit, struct api_reply *reply)
+static void write_body(struct api *api, const struct api_request *request, const char *service,
+		       uint64_t now_ms, slot_apply apply, size_t limit, struct api_reply *reply)
 {
-	struct slot slot = { .api = api, .caller = request->caller, .now_ms = now_ms };
+	struct slot slot = {
+		.api = api,
+		.caller = request->caller,
+		.now_ms = now_ms,
+		.service = service,
+	};
 	struct codec_error error;
 	json_t *json = codec_load(request->body, request->body_len, &error);
 	json_t *said;
@@ -233,21 +255,21 @@ static void handle_register(struct api *api, const struct api_request *request,
 			    char *const *segments, uint64_t now_ms, struct api_reply *reply)
 {
 	(void)segments;
-	write_body(api, request, now_ms, apply_register, LIMIT_REGISTER_ARRAY, reply);
+	write_body(api, request, NULL, now_ms, apply_register, LIMIT_REGISTER_ARRAY, reply);
 }
 
 static void handle_heartbeat(struct api *api, const struct api_request *request,
 			     char *const *segments, uint64_t now_ms, struct api_reply *reply)
 {
 	(void)segments;
-	write_body(api, request, now_ms, apply_heartbeat, LIMIT_HEARTBEAT_ARRAY, reply);
+	write_body(api, request, NULL, now_ms, apply_heartbeat, LIMIT_HEARTBEAT_ARRAY, reply);
 }
 
 static void handle_deregister(struct api *api, const struct api_request *request,
 			      char *const *segments, uint64_t now_ms, struct api_reply *reply)
 {
 	(void)segments;
-	write_body(api, request, now_ms, apply_deregister, 0, reply);
+	write_body(api, request, NULL, now_ms, apply_deregister, 0, reply);
 }
 
 static void handle_delete_instance(struct api *api, const struct api_request *request,
@@ -263,6 +285,17 @@ static void handle_delete_instance(struct api *api, const struct api_request *re
 	}
 	said = json_object();
 	reply_slot(&slot, deregister(&slot, service, segments[1], said), said, reply);
+}
+
+static void handle_policy(struct api *api, const struct api_request *request, char *const *segments,
+			  uint64_t now_ms, struct api_reply *reply)
+{
+	char service[LIMIT_LABEL + 1];
+
+	if (record_label_parse(segments[0], service))
+		write_body(api, request, service, now_ms, apply_policy, 0, reply);
+	else
+		api_reply_error(reply, 404, NULL, "no such service");
 }
 
 /* ---- Reads ---- */
@@ -450,6 +483,7 @@ const struct api_route native_routes[] = {
 	{ API_GET, "/registry/services/{service}", handle_service },
 	{ API_GET, "/registry/services/{service}/instances/{id}", handle_instance },
 	{ API_DELETE, "/registry/services/{service}/instances/{id}", handle_delete_instance },
+	{ API_PUT, "/registry/services/{service}/policy", handle_policy },
 	{ API_GET, "/health/live", handle_live },
 	{ API_GET, "/health/ready", handle_ready },
 	{ API_GET, "/metrics", handle_metrics },

@@ -378,6 +378,19 @@ static bool collides(void *cookie, const struct registration *registration, char
 	return compile_collides(control->compile, registration, name, name_size);
 }
 
+/* evhttp adds and deletes the same events again and again; epoll hears of it once a round. */
+static struct event_base *new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config && event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
+		base = event_base_new_with_config(config);
+	if (config)
+		event_config_free(config);
+	return base;
+}
+
 /* The write side without its doors: what needs nothing but memory. */
 static int new_model(struct control *control)
 {
@@ -395,7 +408,7 @@ static int new_model(struct control *control)
 	snprintf(control->identity.version, sizeof(control->identity.version), "%s",
 		 control->conf->version);
 	siphash_key_init(&control->identity.cookie_secret);
-	control->base = event_base_new();
+	control->base = new_base();
 	control->results = queue_new();
 	control->notes = queue_new();
 	control->catalog = catalog_new();

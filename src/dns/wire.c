@@ -175,5 +175,6 @@ void wire_put_opt(struct wire_writer *writer, uint16_t udp_size, unsigned rcode,
 	wire_put16(writer, udp_size);
 	wire_put32(writer, (uint32_t)(rcode >> 4) << 24 | flags);
 	wire_put16(writer, (uint16_t)options_len);
-	wire_put(writer, options, options_len);
+	if (options_len)
+		wire_put(writer, options, options_len);
 }

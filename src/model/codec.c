@@ -59,7 +59,7 @@ json_t *codec_load(const char *body, size_t body_len, struct codec_error *error)
 static bool parse_ttl(const struct codec_place *at, const struct codec_field *field, json_t *value,
 		      void *out)
 {
-	struct registration *registration = out;
+	uint32_t *ttl_s = (uint32_t *)(void *)((char *)out + field->to);
 	uint64_t ms;
 
 	if (!codec_field_read_duration(value, &ms) || ms % 1000 || ms < 1000 ||
@@ -69,7 +69,7 @@ static bool parse_ttl(const struct codec_place *at, const struct codec_field *fi
 			"must be whole seconds from 1 to %d, as a number or a duration "
 			"(\"10s\")",
 			LIMIT_TTL_S);
-	registration->ttl_s = (uint32_t)(ms / 1000);
+	*ttl_s = (uint32_t)(ms / 1000);
 	return true;
 }
 
@@ -524,4 +524,22 @@ bool codec_target(json_t *json, struct codec_target *target, struct codec_error 
 	memcpy(target->service, heartbeat.service, sizeof(target->service));
 	target->id = heartbeat.id;
 	return true;
+}
+
+bool codec_policy(json_t *json, struct codec_policy *policy, struct codec_error *error)
+{
+	static const struct codec_field fields[] = {
+		{ "ttl", parse_ttl, offsetof(struct codec_policy, ttl_s), 0, 0, false },
+		{ "answer_limit", codec_field_u16, offsetof(struct codec_policy, answer_limit), 0,
+		  LIMIT_ANSWER_LIMIT, false },
+	};
+	const struct codec_place at = { .error = error };
+
+	*error = (struct codec_error){ .no_memory = false };
+	*policy =
+		(struct codec_policy){ .has_ttl = json_object_get(json, "ttl"),
+				       .has_answer_limit = json_object_get(json, "answer_limit") };
+	if (!json_is_object(json))
+		return codec_field_refuse(&at, "", "must be an object");
+	return codec_field_walk(&at, fields, CODEC_COUNT(fields), json, policy);
 }

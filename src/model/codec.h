@@ -39,6 +39,14 @@ struct codec_target {
 };
 bool codec_target(struct json_t *json, struct codec_target *target, struct codec_error *error);
 
+/* What a service's policy is to be; what is not said stays. */
+struct codec_policy {
+	uint32_t ttl_s;
+	uint16_t answer_limit; /* 0: all members */
+	bool has_ttl, has_answer_limit;
+};
+bool codec_policy(struct json_t *json, struct codec_policy *policy, struct codec_error *error);
+
 /* What is known, as a new JSON object; NULL when out of memory. Times are seconds. */
 struct json_t *codec_instance_json(const struct instance *instance, uint64_t now_ms);
 struct json_t *codec_service_json(const struct service *service, uint64_t now_ms);

@@ -157,6 +157,7 @@ enum change_kind {
 	CHANGE_HEARTBEAT,
 	CHANGE_DEREGISTER,
 	CHANGE_CHECK_RESULT,
+	CHANGE_POLICY,
 };
 
 struct change {
@@ -184,6 +185,12 @@ struct change {
 			uint32_t latency_ms; /* how long it took */
 			const char *output;  /* printable, for people */
 		} check_result;
+
+		struct {
+			const char *service;
+			const uint32_t *ttl_s;        /* NULL: stays */
+			const uint16_t *answer_limit; /* NULL: stays; 0: all members */
+		} policy;
 	};
 };
 

@@ -489,6 +489,23 @@ static enum registry_result apply_check_result(struct registry *registry,
 	return REGISTRY_UPDATED;
 }
 
+static enum registry_result apply_policy(struct registry *registry, const struct change *change,
+					 struct outcome *outcome)
+{
+	struct service *service = registry_index_service(registry, change->policy.service);
+
+	if (!service || service->n_instances == 0)
+		return fail(outcome, REGISTRY_NOT_FOUND, "no such service");
+	if (change->policy.ttl_s)
+		service->ttl_s = *change->policy.ttl_s;
+	if (change->policy.answer_limit)
+		service->answer_limit = *change->policy.answer_limit;
+	service->revision = ++registry->revision;
+	registry_dirty_names(registry, service);
+	registry_dirty_refresh(registry, service);
+	return REGISTRY_UPDATED;
+}
+
 enum registry_result registry_apply(struct registry *registry, const struct change *change,
 				    uint64_t now_ms, struct outcome *outcome)
 {
@@ -506,6 +523,9 @@ enum registry_result registry_apply(struct registry *registry, const struct chan
 		break;
 	case CHANGE_CHECK_RESULT:
 		outcome->result = apply_check_result(registry, change, now_ms, outcome);
+		break;
+	case CHANGE_POLICY:
+		outcome->result = apply_policy(registry, change, outcome);
 		break;
 	}
 	return outcome->result;
