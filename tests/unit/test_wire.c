@@ -10,7 +10,6 @@
 
 enum {
 	ROOM = 4096,
-	SLACK = 8, /* readable octets that must follow a message */
 };
 
 static uint8_t message[ROOM];
@@ -20,13 +19,13 @@ static struct wire_query query;
 /* Parses an exact copy with its slack behind it, so that sanitizers see what is read beyond. */
 static enum wire_result parse_octets(const uint8_t *octets, size_t octets_len, uint8_t slack)
 {
-	uint8_t *copy = malloc(octets_len + SLACK);
+	uint8_t *copy = malloc(octets_len + WIRE_SLACK);
 	enum wire_result result;
 
 	ck_assert_ptr_nonnull(copy);
 	if (octets_len)
 		memcpy(copy, octets, octets_len);
-	memset(copy + octets_len, slack, SLACK);
+	memset(copy + octets_len, slack, WIRE_SLACK);
 	memset(&query, 0x5a, sizeof(query));
 	result = wire_query_parse(copy, octets_len, &query);
 	free(copy);
@@ -380,6 +379,14 @@ START_TEST(owner_of_opt_is_the_root)
 }
 END_TEST
 
+static enum wire_result parse_with(const void *options, size_t options_len)
+{
+	put_query("payment.service.local", LDNS_RR_TYPE_A);
+	append_opt(options, options_len);
+	set_count(ARCOUNT, 1);
+	return parse();
+}
+
 START_TEST(options_fill_their_record)
 {
 	static const struct {
@@ -403,11 +410,56 @@ START_TEST(options_fill_their_record)
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
-		put_query("payment.service.local", LDNS_RR_TYPE_A);
-		append_opt(options[i].octets, options[i].len);
-		set_count(ARCOUNT, 1);
-		ck_assert_msg(parse() == options[i].result, "options %zu", i);
+		ck_assert_msg(parse_with(options[i].octets, options[i].len) == options[i].result,
+			      "options %zu", i);
 	}
+}
+END_TEST
+
+START_TEST(options_that_we_know)
+{
+	static const uint8_t nsid[] = { 0, 3, 0, 0 }, keepalive[] = { 0, 11, 0, 0 };
+	static const uint8_t all[] = { 0, 11, 0, 0, 0,  10, 0, 8, 1, 2, 3, 4, 5,
+				       6, 7,  8, 0, 12, 0,  1, 0, 0, 3, 0, 0 };
+
+	ck_assert_int_eq(parse_with(NULL, 0), WIRE_OK);
+	ck_assert(!query.wants_nsid && !query.wants_keepalive && query.cookie_len == 0);
+	ck_assert_int_eq(parse_with(nsid, sizeof(nsid)), WIRE_OK);
+	ck_assert(query.wants_nsid && !query.wants_keepalive && query.cookie_len == 0);
+	ck_assert_int_eq(parse_with(keepalive, sizeof(keepalive)), WIRE_OK);
+	ck_assert(!query.wants_nsid && query.wants_keepalive && query.cookie_len == 0);
+	ck_assert_int_eq(parse_with(all, sizeof(all)), WIRE_OK);
+	ck_assert(query.wants_nsid && query.wants_keepalive);
+	ck_assert_uint_eq(query.cookie_len, 8);
+	ck_assert_mem_eq(query.cookie, all + 8, 8);
+}
+END_TEST
+
+/* RFC 7873 5.2.2: 8 octets, or 16 to 40. */
+START_TEST(cookies_by_length)
+{
+	for (uint8_t n = 0; n < 60; n++) {
+		uint8_t option[4 + 60] = { 0, 10, 0, n };
+		bool good = n == 8 || (n >= 16 && n <= 40);
+
+		for (uint8_t i = 0; i < n; i++)
+			option[4 + i] = (uint8_t)(100 + i);
+		ck_assert_int_eq(parse_with(option, 4u + n), good ? WIRE_OK : WIRE_FORMERR);
+		if (!good)
+			continue;
+		ck_assert_uint_eq(query.cookie_len, n);
+		ck_assert_mem_eq(query.cookie, option + 4, n);
+	}
+}
+END_TEST
+
+START_TEST(second_cookie_is_an_error)
+{
+	static const uint8_t twice[] = { 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8,
+					 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8 };
+
+	ck_assert_int_eq(parse_with(twice, sizeof(twice) / 2), WIRE_OK);
+	ck_assert_int_eq(parse_with(twice, sizeof(twice)), WIRE_FORMERR);
 }
 END_TEST
 
@@ -463,12 +515,12 @@ END_TEST
 
 static size_t parse_name(const uint8_t *octets, size_t octets_len, struct wire_name *name)
 {
-	uint8_t *copy = malloc(octets_len + SLACK);
+	uint8_t *copy = malloc(octets_len + WIRE_SLACK);
 	size_t result;
 
 	ck_assert_ptr_nonnull(copy);
 	memcpy(copy, octets, octets_len);
-	memset(copy + octets_len, 'S', SLACK);
+	memset(copy + octets_len, 'S', WIRE_SLACK);
 	result = wire_name_parse(copy, copy + octets_len, name);
 	free(copy);
 	return result;
@@ -717,6 +769,32 @@ START_TEST(opt_is_read_by_ldns)
 }
 END_TEST
 
+START_TEST(options_are_read_by_ldns)
+{
+	static const uint8_t options[] = { 0, 3, 0, 2, 'm', 'e', 0, 11, 0, 2, 0, 100 };
+	struct wire_writer writer;
+	ldns_pkt *packet;
+
+	put_query("payment.service.local", LDNS_RR_TYPE_A);
+	set_count(ARCOUNT, 1);
+	writer = (struct wire_writer){ .message = message,
+				       .at = message + len,
+				       .end = message + len + WIRE_OPT + sizeof(options) };
+	wire_put_opt(&writer, 1232, RCODE_NOERROR, 0, options, sizeof(options));
+	ck_assert(!writer.failed);
+	ck_assert_ptr_eq(writer.at, writer.end);
+	len += WIRE_OPT + sizeof(options);
+	ck_assert_int_eq(ldns_wire2pkt(&packet, message, len), LDNS_STATUS_OK);
+	ck_assert_uint_eq(ldns_rdf_size(ldns_pkt_edns_data(packet)), sizeof(options));
+	ck_assert_mem_eq(ldns_rdf_data(ldns_pkt_edns_data(packet)), options, sizeof(options));
+	ldns_pkt_free(packet);
+	writer.at = message + len - WIRE_OPT - sizeof(options);
+	writer.end--;
+	wire_put_opt(&writer, 1232, RCODE_NOERROR, 0, options, sizeof(options));
+	ck_assert(writer.failed);
+}
+END_TEST
+
 START_TEST(opt_without_room_fails)
 {
 	for (size_t room = 0; room < WIRE_OPT; room++) {
@@ -757,6 +835,9 @@ int main(void)
 	tcase_add_test(queries, opt_belongs_to_the_additional_section);
 	tcase_add_test(queries, owner_of_opt_is_the_root);
 	tcase_add_test(queries, options_fill_their_record);
+	tcase_add_test(queries, options_that_we_know);
+	tcase_add_test(queries, cookies_by_length);
+	tcase_add_test(queries, second_cookie_is_an_error);
 	tcase_add_test(queries, owners_of_records);
 	suite_add_tcase(suite, queries);
 	tcase_add_test(names, label_types_other_than_plain);
@@ -770,6 +851,7 @@ int main(void)
 	tcase_add_test(writing, numbers_are_in_network_order);
 	tcase_add_test(writing, what_does_not_fit_is_remembered);
 	tcase_add_test(writing, opt_is_read_by_ldns);
+	tcase_add_test(writing, options_are_read_by_ldns);
 	tcase_add_test(writing, opt_without_room_fails);
 	suite_add_tcase(suite, writing);
 	srunner_run_all(runner, CK_ENV);
