@@ -492,14 +492,18 @@ static enum registry_result apply_check_result(struct registry *registry,
 static enum registry_result apply_policy(struct registry *registry, const struct change *change,
 					 struct outcome *outcome)
 {
-	struct service *service = registry_index_service(registry, change->policy.service);
+	__typeof__(change->policy) const *policy = &change->policy;
+	struct service *service = registry_index_service(registry, policy->service);
+	uint32_t ttl_s, answer_limit;
 
 	if (!service || service->n_instances == 0)
 		return fail(outcome, REGISTRY_NOT_FOUND, "no such service");
-	if (change->policy.ttl_s)
-		service->ttl_s = *change->policy.ttl_s;
-	if (change->policy.answer_limit)
-		service->answer_limit = *change->policy.answer_limit;
+	ttl_s = policy->ttl_s ? *policy->ttl_s : service->ttl_s;
+	answer_limit = policy->answer_limit ? *policy->answer_limit : service->answer_limit;
+	if (ttl_s == service->ttl_s && answer_limit == service->answer_limit)
+		return REGISTRY_UPDATED;
+	service->ttl_s = ttl_s;
+	service->answer_limit = answer_limit;
 	service->revision = ++registry->revision;
 	registry_dirty_names(registry, service);
 	registry_dirty_refresh(registry, service);

@@ -283,6 +283,31 @@ int world_deregister(struct world *world, const char *service, const char *id, c
 	return finish(world, &outcome, message);
 }
 
+int world_policy(struct world *world, const char *service, const char *json, char *message)
+{
+	struct codec_error error = { 0 };
+	struct codec_policy policy;
+	struct outcome outcome = { 0 };
+
+	json_t *const body = codec_load(json, strlen(json), &error);
+	if (!body)
+		return refuse(&error, message);
+	const bool parsed = codec_policy(body, &policy, &error);
+	json_decref(body);
+	if (!parsed)
+		return refuse(&error, message);
+	const struct change change = {
+		.kind = CHANGE_POLICY,
+		.policy = {
+			.service = service,
+			.ttl_s = policy.has_ttl ? &policy.ttl_s : NULL,
+			.answer_limit = policy.has_answer_limit ? &policy.answer_limit : NULL,
+		},
+	};
+	registry_apply(world->registry, &change, world->now_ms, &outcome);
+	return finish(world, &outcome, message);
+}
+
 int world_probe(struct world *world, const char *service, const char *id, size_t index, bool passed,
 		char *message)
 {

@@ -62,6 +62,7 @@ enum {
 int world_register(struct world *world, const char *json, char *message);
 int world_heartbeat(struct world *world, const char *json, char *message);
 int world_deregister(struct world *world, const char *service, const char *id, char *message);
+int world_policy(struct world *world, const char *service, const char *json, char *message);
 
 /* The result of a check that took no time; `index` among the instance's checks. */
 int world_probe(struct world *world, const char *service, const char *id, size_t index, bool passed,

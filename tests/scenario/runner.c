@@ -12,6 +12,7 @@
  *     REGISTER {json}
  *     HEARTBEAT {json}
  *     DEREGISTER service id
+ *     POLICY service {json}
  *     PROBE service/id index PASS|FAIL         the result of that check
  *     ADVANCE 15s                              the clock, deadline by deadline
  *     QUERY name type [TCP] [EDNS=n] [CH] [TIMES=n]
@@ -276,6 +277,15 @@ static void on_deregister(struct play *play, char *rest)
 	begin_write(play);
 	if (service && id)
 		play->status = world_deregister(&play->world, service, id, play->message);
+}
+
+static void on_policy(struct play *play, char *rest)
+{
+	char *const service = need_word(play, &rest, "the service");
+
+	begin_write(play);
+	if (service)
+		play->status = world_policy(&play->world, service, rest ? rest : "", play->message);
 }
 
 static void on_probe(struct play *play, char *rest)
@@ -644,6 +654,7 @@ static const struct command {
 	{ "REGISTER", on_register },
 	{ "HEARTBEAT", on_heartbeat },
 	{ "DEREGISTER", on_deregister },
+	{ "POLICY", on_policy },
 	{ "PROBE", on_probe },
 	{ "ADVANCE", on_advance },
 	{ "QUERY", on_query },

@@ -436,6 +436,64 @@ START_TEST(reads_targets)
 }
 END_TEST
 
+START_TEST(reads_policies)
+{
+	struct codec_policy policy;
+	json_t *json = load("{}");
+
+	ck_assert(codec_policy(json, &policy, &error));
+	ck_assert(!policy.has_ttl && !policy.has_answer_limit);
+	json_decref(json);
+
+	json = load("{\"ttl\":\"1m30s\"}");
+	ck_assert(codec_policy(json, &policy, &error));
+	ck_assert(policy.has_ttl && !policy.has_answer_limit);
+	ck_assert_uint_eq(policy.ttl_s, 90);
+	json_decref(json);
+
+	json = load("{\"answer_limit\":64,\"ttl\":86400}");
+	ck_assert(codec_policy(json, &policy, &error));
+	ck_assert(policy.has_ttl && policy.has_answer_limit);
+	ck_assert_uint_eq(policy.ttl_s, LIMIT_TTL_S);
+	ck_assert_uint_eq(policy.answer_limit, LIMIT_ANSWER_LIMIT);
+	json_decref(json);
+
+	json = load("{\"answer_limit\":0}");
+	ck_assert(codec_policy(json, &policy, &error));
+	ck_assert(policy.has_answer_limit);
+	ck_assert_uint_eq(policy.answer_limit, 0);
+	json_decref(json);
+}
+END_TEST
+
+static const struct {
+	const char *json, *field, *part;
+} policies[] = {
+	{ "[]", "", "object" },
+	{ "{\"ttl\":0}", "ttl", "whole seconds" },
+	{ "{\"ttl\":\"500ms\"}", "ttl", "whole seconds" },
+	{ "{\"ttl\":86401}", "ttl", "86400" },
+	{ "{\"ttl\":null}", "ttl", "whole seconds" },
+	{ "{\"answer_limit\":-1}", "answer_limit", "0 to 64" },
+	{ "{\"answer_limit\":65}", "answer_limit", "0 to 64" },
+	{ "{\"answer_limit\":65536}", "answer_limit", "0 to 64" },
+	{ "{\"answer_limit\":1.5}", "answer_limit", "integer" },
+	{ "{\"answer_limit\":\"1\"}", "answer_limit", "integer" },
+	{ "{\"answer_limit\":null}", "answer_limit", "integer" },
+	{ "{\"answer-limit\":1}", "answer-limit", "unknown" },
+};
+
+START_TEST(refuses_policies)
+{
+	struct codec_policy policy;
+	json_t *json = load(policies[_i].json);
+
+	ck_assert(!codec_policy(json, &policy, &error));
+	expect_error(policies[_i].json, policies[_i].field, policies[_i].part);
+	json_decref(json);
+}
+END_TEST
+
 /* ---- Printing ---- */
 
 static const char *text_of(const json_t *json, const char *key)
@@ -526,6 +584,7 @@ START_TEST(prints_instances_by_id)
 	struct instance first = { .registration = b }, second = { .registration = a };
 	struct instance *instances[] = { &first, &second };
 	struct service service = { .name = (char[]){ "payment" },
+				   .answer_limit = 7,
 				   .n_instances = 2,
 				   .instances = instances };
 	json_t *json = codec_service_json(&service, 1), *list;
@@ -536,6 +595,7 @@ START_TEST(prints_instances_by_id)
 	ck_assert_str_eq(text_of(json_array_get(list, 0), "id"), "a");
 	ck_assert_str_eq(text_of(json_array_get(list, 1), "id"), "b");
 	ck_assert_str_eq(text_of(json, "service"), "payment");
+	ck_assert_int_eq(number_of(json, "answer_limit"), 7);
 	json_decref(json);
 	record_registration_free(a);
 	record_registration_free(b);
@@ -567,6 +627,8 @@ int main(void)
 	tcase_add_test(tcase, reads_heartbeats);
 	tcase_add_loop_test(tcase, refuses_heartbeats, 0, COUNT(heartbeats));
 	tcase_add_test(tcase, reads_targets);
+	tcase_add_test(tcase, reads_policies);
+	tcase_add_loop_test(tcase, refuses_policies, 0, COUNT(policies));
 	tcase_add_test(tcase, prints_an_instance);
 	tcase_add_test(tcase, prints_the_longest_output_whole);
 	tcase_add_test(tcase, prints_instances_by_id);

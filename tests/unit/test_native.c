@@ -312,6 +312,53 @@ START_TEST(deregisters)
 }
 END_TEST
 
+/* ---- Policy ---- */
+
+static int put_policy(const char *path, const char *body)
+{
+	return ask(API_PUT, path, NULL, body);
+}
+
+START_TEST(sets_a_policy)
+{
+	static const char path[] = "/registry/services/A/policy";
+
+	register_one("a", "x");
+	ck_assert_int_eq(put_policy(path, "{\"ttl\":\"30s\",\"answer_limit\":2}"), 200);
+	ck_assert_int_eq(number_at(json, "revision"), REVISION + 2);
+	ck_assert_int_eq(get("/registry/services/a"), 200);
+	ck_assert_int_eq(number_at(json, "ttl"), 30);
+	ck_assert_int_eq(number_at(json, "answer_limit"), 2);
+	ck_assert_int_eq(put_policy(path, "{\"answer_limit\":0}"), 200);
+	ck_assert_int_eq(number_at(json, "revision"), REVISION + 3);
+	ck_assert_int_eq(get("/registry/services/a"), 200);
+	ck_assert_int_eq(number_at(json, "ttl"), 30);
+	ck_assert_int_eq(number_at(json, "answer_limit"), 0);
+}
+END_TEST
+
+START_TEST(a_refused_policy_changes_nothing)
+{
+	static const char path[] = "/registry/services/a/policy";
+
+	ck_assert_int_eq(put_policy(path, "{\"answer_limit\":2}"), 404);
+	ck_assert_str_eq(error_at(json, "code"), "not-found");
+	ck_assert_int_eq(put_policy("/registry/services/a.b/policy", "{}"), 404);
+	register_one("a", "x");
+	ck_assert_int_eq(put_policy(path, "{\"ttl\":30,\"answer_limit\":65}"), 400);
+	ck_assert_str_eq(error_at(json, "field"), "answer_limit");
+	ck_assert_int_eq(put_policy(path, "{\"answer_limit\":2,\"port\":1}"), 400);
+	ck_assert_str_eq(error_at(json, "field"), "port");
+	ck_assert_int_eq(put_policy(path, "[{\"answer_limit\":2}]"), 400);
+	ck_assert_int_eq(put_policy(path, NULL), 400);
+	ck_assert_int_eq(post(path, "{\"answer_limit\":2}"), 405);
+	ck_assert_int_eq(get("/registry/services/a"), 200);
+	ck_assert(json_is_null(json_object_get(json, "ttl")));
+	ck_assert_int_eq(number_at(json, "answer_limit"), 0);
+	ck_assert_uint_eq(registry_revision(api.registry), REVISION + 1);
+}
+END_TEST
+
 /* ---- Reading ---- */
 
 START_TEST(lists_services)
@@ -415,6 +462,8 @@ int main(void)
 	tcase_add_test(tcase, heartbeats);
 	tcase_add_test(tcase, unknown_and_ambiguous_heartbeats);
 	tcase_add_test(tcase, deregisters);
+	tcase_add_test(tcase, sets_a_policy);
+	tcase_add_test(tcase, a_refused_policy_changes_nothing);
 	tcase_add_test(tcase, lists_services);
 	tcase_add_test(tcase, long_lists_go_on_in_the_next_request);
 	tcase_add_test(tcase, shows_a_service_and_an_instance);

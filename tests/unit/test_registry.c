@@ -476,6 +476,76 @@ START_TEST(ttl_is_the_services_or_the_servers)
 }
 END_TEST
 
+static enum registry_result set_policy(const char *service, const uint32_t *ttl_s,
+				       const uint16_t *answer_limit)
+{
+	const struct change change = {
+		.kind = CHANGE_POLICY,
+		.policy = { .service = service, .ttl_s = ttl_s, .answer_limit = answer_limit },
+	};
+	return registry_apply(registry, &change, T0_MS, &outcome);
+}
+
+START_TEST(policy_belongs_to_the_service_while_it_lasts)
+{
+	const uint32_t ttl_s = 30;
+	const uint16_t limit = 3, none = 0;
+
+	ck_assert_int_eq(set_policy("a", &ttl_s, &limit), REGISTRY_NOT_FOUND);
+	ck_assert_str_eq(outcome.message, "no such service");
+	ck_assert_uint_eq(registry_revision(registry), REVISION);
+	apply_json("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80}", T0_MS);
+	apply_json("{\"name\":\"b\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80}", T0_MS);
+	drain();
+	const struct service *const service = registry_find_service(registry, "a");
+	const struct service *const other = registry_find_service(registry, "b");
+	const uint64_t revision = registry_revision(registry);
+
+	/* What is not said stays. */
+	ck_assert_int_eq(set_policy("a", NULL, &limit), REGISTRY_UPDATED);
+	ck_assert_ptr_null(outcome.instance);
+	ck_assert_uint_eq(service->answer_limit, 3);
+	ck_assert_uint_eq(registry_ttl_s(registry, service), 5);
+	ck_assert_int_eq(set_policy("a", &ttl_s, NULL), REGISTRY_UPDATED);
+	ck_assert_uint_eq(service->answer_limit, 3);
+	ck_assert_uint_eq(registry_ttl_s(registry, service), 30);
+	ck_assert_uint_eq(service->revision, revision + 2);
+	ck_assert_uint_eq(registry_revision(registry), revision + 2);
+	ck_assert_uint_eq(other->answer_limit, 0);
+	ck_assert_uint_eq(registry_ttl_s(registry, other), 5);
+	/* Every name of the service shows it. */
+	ck_assert(service->groups[0]->dirty);
+	ck_assert_int_eq(find("a", "x")->dirt, INSTANCE_CHANGED);
+	ck_assert_uint_eq(drain(), 1);
+	/* The last one goes, and the policy with it. */
+	ck_assert_int_eq(set_policy("a", NULL, &none), REGISTRY_UPDATED);
+	ck_assert_uint_eq(service->answer_limit, 0);
+	set_policy("a", NULL, &limit);
+	deregister("a", "x");
+	ck_assert_int_eq(set_policy("a", NULL, &none), REGISTRY_NOT_FOUND);
+	drain();
+	apply_json("{\"name\":\"a\",\"ip\":\"10.0.0.1\",\"port\":80}", T0_MS);
+	ck_assert_uint_eq(registry_find_service(registry, "a")->answer_limit, 0);
+	ck_assert_uint_eq(registry_ttl_s(registry, registry_find_service(registry, "a")), 5);
+}
+END_TEST
+
+START_TEST(the_same_policy_again_changes_nothing)
+{
+	const uint32_t ttl_s = 30;
+	const uint16_t limit = 3;
+
+	apply_json("{\"name\":\"a\",\"ip\":\"10.0.0.1\",\"port\":80}", T0_MS);
+	set_policy("a", &ttl_s, &limit);
+	drain();
+	const uint64_t revision = registry_revision(registry);
+	ck_assert_int_eq(set_policy("a", &ttl_s, &limit), REGISTRY_UPDATED);
+	ck_assert_int_eq(set_policy("a", NULL, NULL), REGISTRY_UPDATED);
+	ck_assert_uint_eq(registry_revision(registry), revision);
+	ck_assert(!registry_is_dirty(registry));
+}
+END_TEST
+
 START_TEST(many_expire_each_at_its_time)
 {
 	char json[200];
@@ -527,6 +597,8 @@ int main(void)
 	tcase_add_test(tcase, checks_start_and_stop_with_the_registration);
 	tcase_add_test(tcase, result_that_changes_nothing_is_no_revision);
 	tcase_add_test(tcase, ttl_is_the_services_or_the_servers);
+	tcase_add_test(tcase, policy_belongs_to_the_service_while_it_lasts);
+	tcase_add_test(tcase, the_same_policy_again_changes_nothing);
 	tcase_add_test(tcase, many_expire_each_at_its_time);
 	suite_add_tcase(suite, tcase);
 	SRunner *const runner = srunner_create(suite);
