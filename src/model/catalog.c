@@ -181,6 +181,25 @@ const struct entry *catalog_find(const struct zone *zone, uint64_t hash, const u
 	return search(zone, hash, name, len, &slot);
 }
 
+/* A segment that the writer replaces meanwhile stays until we are quiescent. */
+const struct entry *catalog_next(const struct zone *zone, struct catalog_position *position)
+{
+	if (!position->in)
+		position->in = atomic_load_explicit(&zone->segments[position->segment],
+						    memory_order_acquire);
+	while (position->slot < (position->in->mask + 1) * BUCKET_SLOTS) {
+		size_t i = position->slot++;
+		uint64_t value = atomic_load_explicit(
+			&position->in->buckets[i / BUCKET_SLOTS].slots[i % BUCKET_SLOTS],
+			memory_order_acquire);
+
+		if (value != 0 && value != TOMBSTONE)
+			return slot_entry(value);
+	}
+	*position = (struct catalog_position){ .segment = position->segment + 1 };
+	return NULL;
+}
+
 static struct segment *segment_new(size_t n_buckets)
 {
 	size_t size = offsetof(struct segment, buckets) + n_buckets * sizeof(struct bucket);

@@ -170,6 +170,21 @@ uint64_t catalog_hash(const struct catalog *catalog, const uint8_t *name, size_t
 const struct entry *catalog_find(const struct zone *zone, uint64_t hash, const uint8_t *name,
 				 size_t len);
 
+/* Where a walk over a zone's names is. All zero: at the beginning. */
+struct catalog_position {
+	size_t segment;           /* ZONE_SEGMENTS: at the end */
+	const struct segment *in; /* NULL: the segment is not begun */
+	size_t slot;
+};
+
+/*
+ * The next entry, the apex among them, in no order. NULL at the end of each segment, with
+ * `position` moved on to the next one; only there may a reader be quiescent. Names that stay are
+ * met once, others perhaps; a segment is one of 1,024 parts of the zone by the hash of names, so a
+ * walk may even go on in another zone of that origin.
+ */
+const struct entry *catalog_next(const struct zone *zone, struct catalog_position *position);
+
 /*
  * RCU, for each reading thread. Online readers hold back freeing; be offline while waiting. A
  * thread is offline after catalog_reader_register().

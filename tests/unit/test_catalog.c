@@ -276,6 +276,48 @@ START_TEST(many_names_come_and_go)
 }
 END_TEST
 
+/* How often a walk over the zone meets the name; all entries that it meets are added to `n`. */
+static unsigned walk(const char *text, unsigned *n)
+{
+	struct catalog_position position = { 0 };
+	uint8_t name[NAME_MAX_LEN];
+	const size_t len = relative(text, name);
+	const struct entry *entry;
+	unsigned n_met = 0;
+
+	while (position.segment < ZONE_SEGMENTS) {
+		while ((entry = catalog_next(zone, &position))) {
+			*n += 1;
+			n_met += entry->name_len == len && memcmp(entry->name, name, len) == 0;
+		}
+		catalog_reader_quiescent();
+	}
+	return n_met;
+}
+
+START_TEST(walk_meets_every_name_once)
+{
+	unsigned n = 0;
+	char text[40];
+
+	catalog_reader_online();
+	ck_assert_uint_eq(walk("", &n), 1);
+	ck_assert_uint_eq(n, 1);
+	for (unsigned i = 0; i < MANY; i++) {
+		name_number(text, i);
+		put(text, 0, i);
+	}
+	n = 0;
+	ck_assert_uint_eq(walk("n7.s2", &n), 1);
+	ck_assert_uint_eq(n, 1 + MANY + (MANY + 2) / 3);
+	drop("n7.s2", false);
+	n = 0;
+	ck_assert_uint_eq(walk("n7.s2", &n), 0);
+	ck_assert_uint_eq(n, MANY + (MANY + 2) / 3);
+	catalog_reader_offline();
+}
+END_TEST
+
 /* ---- Readers beside the writer ---- */
 
 static atomic_bool stop;
@@ -318,9 +360,26 @@ static void *read_names(void *cookie)
 	return NULL;
 }
 
+/* A name that stays is met once by every walk, whatever comes, goes and grows around it. */
+static void *walk_names(void *cookie)
+{
+	unsigned n = 0;
+
+	(void)cookie;
+	catalog_reader_register();
+	while (!atomic_load(&stop)) {
+		catalog_reader_online();
+		if (walk("all", &n) != 1)
+			atomic_fetch_add(&n_broken, 1);
+		catalog_reader_offline();
+	}
+	catalog_reader_unregister();
+	return NULL;
+}
+
 START_TEST(readers_see_whole_entries_while_the_writer_writes)
 {
-	pthread_t threads[READERS];
+	pthread_t threads[READERS], walker;
 	struct random random;
 	char text[40];
 
@@ -329,6 +388,7 @@ START_TEST(readers_see_whole_entries_while_the_writer_writes)
 	atomic_store(&stop, false);
 	for (uintptr_t i = 0; i < READERS; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, read_names, (void *)i), 0);
+	ck_assert_int_eq(pthread_create(&walker, NULL, walk_names, NULL), 0);
 	/* On until the readers have seen some of it, however the threads are scheduled. */
 	for (unsigned i = 0; i < CHURN_ROUNDS || atomic_load(&n_found) < 1000; i++) {
 		snprintf(text, sizeof(text), "c%u", random_below(&random, CHURN_NAMES));
@@ -347,6 +407,7 @@ START_TEST(readers_see_whole_entries_while_the_writer_writes)
 	atomic_store(&stop, true);
 	for (unsigned i = 0; i < READERS; i++)
 		pthread_join(threads[i], NULL);
+	pthread_join(walker, NULL);
 	ck_assert_uint_eq(atomic_load(&n_broken), 0);
 }
 END_TEST
@@ -366,6 +427,7 @@ int main(void)
 	tcase_add_test(tcase, wildcard_shows_at_its_parent);
 	tcase_add_test(tcase, zones_are_listed_longest_first);
 	tcase_add_test(tcase, many_names_come_and_go);
+	tcase_add_test(tcase, walk_meets_every_name_once);
 	tcase_add_test(tcase, readers_see_whole_entries_while_the_writer_writes);
 	suite_add_tcase(suite, tcase);
 	SRunner *const runner = srunner_create(suite);
