@@ -28,6 +28,16 @@ void name_print(const uint8_t *name, size_t len, char text[NAME_TEXT_MAX]);
 /* Lower-cases ASCII letters in `len` octets of wire form (length octets are below 'A'). */
 void name_lower(uint8_t *name, size_t len);
 
+/* The first `len` octets, 1..8, of a word of octets as they stand in memory, and nothing else. */
+static inline uint64_t name_word_head(uint64_t word, size_t len)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return word << (64 - 8 * len);
+#else
+	return word >> (64 - 8 * len);
+#endif
+}
+
 /*
  * Whether two names of `len` octets are equal. Whole words are compared: 7 octets behind both must
  * be readable.
@@ -46,11 +56,7 @@ static inline bool name_equal(const uint8_t *a, const uint8_t *b, size_t len)
 		return true;
 	memcpy(&x, a, sizeof(x));
 	memcpy(&y, b, sizeof(y));
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return (x ^ y) << (64 - 8 * len) == 0;
-#else
-	return (x ^ y) >> (64 - 8 * len) == 0;
-#endif
+	return name_word_head(x ^ y, len) == 0;
 }
 
 /* The number of labels in `len` octets, the root label not counted. */

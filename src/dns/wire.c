@@ -15,25 +15,22 @@ static octets16 lower16(octets16 octets)
 size_t wire_name_parse(const uint8_t *at, const uint8_t *end, struct wire_name *name)
 {
 	size_t room = (size_t)(end - at), pos = 0;
-	unsigned n = 0;
+	uint8_t *label = name->labels;
 
 	if (room > NAME_MAX_LEN)
 		room = NAME_MAX_LEN;
-	for (;;) {
-		uint8_t label_len;
-
+	if (room == 0)
+		return 0;
+	while (at[pos] != 0) {
+		if (at[pos] > 63)
+			return 0;
+		*label++ = (uint8_t)pos;
+		pos += at[pos] + 1u;
 		if (pos >= room)
 			return 0;
-		label_len = at[pos];
-		name->labels[n] = (uint8_t)pos;
-		if (label_len == 0)
-			break;
-		if (label_len > 63)
-			return 0;
-		n++;
-		pos += label_len + 1u;
 	}
-	name->n_labels = (uint8_t)n;
+	*label = (uint8_t)pos;
+	name->n_labels = (uint8_t)(label - name->labels);
 	name->len = (uint8_t)++pos;
 	for (size_t i = 0; i < pos; i += WIRE_SLACK) {
 		octets16 octets;
@@ -158,6 +155,9 @@ enum wire_result wire_query_parse(const uint8_t *message, size_t len, struct wir
 	query->class = wire_get16(at + 2);
 	at += 4;
 	query->question_end = (size_t)(at - message);
+	/* Most queries end here: no record in any section, nothing behind. */
+	if (wire_get16(message + 6) == 0 && wire_get32(message + 8) == 0)
+		return at == end ? WIRE_OK : WIRE_FORMERR;
 	n_additional = wire_get16(message + 10);
 	if (!parse_records(at, end,
 			   (unsigned)wire_get16(message + 6) + wire_get16(message + 8) +

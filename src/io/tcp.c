@@ -247,19 +247,21 @@ static void serve(struct connection *connection, size_t len)
 		connection_free(connection);
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *cookie)
+/* Reads what is there, behind what was kept, and answers it. May free the connection. */
+static void read_queries(struct connection *connection)
 {
-	struct connection *connection = cookie;
 	struct tcp *tcp = connection->tcp;
 	size_t kept = connection->in_len;
 	ssize_t n;
 
-	(void)what;
 	if (kept)
 		memcpy(tcp->in, connection->in, kept);
-	n = recv(fd, tcp->in + kept, READ_LEN, MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	n = recv(connection->fd, tcp->in + kept, READ_LEN, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+		if (connection->is_closing)
+			connection_free(connection);
 		return;
+	}
 	if (n < 0) {
 		connection_free(connection);
 		return;
@@ -269,6 +271,13 @@ static void on_readable(evutil_socket_t fd, short what, void *cookie)
 		event_del(connection->readable);
 	}
 	serve(connection, kept + (size_t)n);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *cookie)
+{
+	(void)fd;
+	(void)what;
+	read_queries(cookie);
 }
 
 /* The peer takes replies again. Once it has all of them, the queries behind them have their turn.
@@ -463,10 +472,12 @@ void tcp_drain(struct tcp *tcp, void (*on_drained)(void *cookie), void *cookie)
 	while (connection) {
 		struct connection *next = TAILQ_NEXT(connection, by_age);
 
+		/* Queries that have come are answered; closing over them would reset replies too.
+		 */
 		connection->is_closing = true;
 		event_del(connection->readable);
 		if (!connection->out)
-			connection_free(connection);
+			read_queries(connection);
 		connection = next;
 	}
 	if (tcp->n_connections == 0) {

@@ -17,8 +17,7 @@ static unsigned hash_reply(const struct udp_reply *reply)
 {
 	const struct sockaddr_in *peer = reply->query->msg_name;
 
-	return (peer->sin_port * 31u) ^ (peer->sin_port >> 7) ^ ((unsigned)reply->len * 5u) ^
-	       peer->sin_addr.s_addr >> 24;
+	return (peer->sin_port >> 8) + peer->sin_port * 8u + (unsigned)reply->len;
 }
 
 /* Puts a reply behind the train that it fits, or begins one with it. */

@@ -28,42 +28,39 @@ static bool find_zone(const struct zone_list *list, struct subject *subject)
 	return false;
 }
 
-static const struct entry *find(const struct reply *reply, const struct subject *subject, size_t at)
+static const struct entry *find(const struct subject *subject, size_t at)
 {
 	const uint8_t *name = subject->name->name + at;
 	size_t len = subject->len - at;
 
 	if (len == 0)
 		return atomic_load_explicit(&subject->zone->apex, memory_order_acquire);
-	return catalog_find(subject->zone, catalog_hash(reply->answer->catalog, name, len), name,
-			    len);
+	return catalog_find(subject->zone, name, len);
 }
 
 /* The nearest existing name above one that does not exist; *at is where it begins. */
-static const struct entry *find_encloser(const struct reply *reply, const struct subject *subject,
-					 size_t *at)
+static const struct entry *find_encloser(const struct subject *subject, size_t *at)
 {
 	const struct entry *entry = NULL;
 
 	for (unsigned label = 1; !entry; label++) {
 		*at = subject->name->labels[label];
-		entry = find(reply, subject, *at);
+		entry = find(subject, *at);
 	}
 	return entry;
 }
 
 /* Step 3c: the wildcard below the nearest existing name (RFC 4592 3.3.1). */
-static const struct entry *find_wildcard(const struct reply *reply, const struct subject *subject,
+static const struct entry *find_wildcard(const struct subject *subject,
 					 const struct entry *encloser)
 {
-	uint8_t name[LIMIT_NAME + 2 + 8] = { 1, '*' };
+	uint8_t name[LIMIT_NAME + 2 + 16] = { 1, '*' };
 	size_t len = 2u + encloser->name_len;
 
 	if (!(atomic_load_explicit(&encloser->flags, memory_order_relaxed) & ENTRY_WILDCARD_CHILD))
 		return NULL;
 	memcpy(name + 2, encloser->name, encloser->name_len);
-	return catalog_find(subject->zone, catalog_hash(reply->answer->catalog, name, len), name,
-			    len);
+	return catalog_find(subject->zone, name, len);
 }
 
 /* The set that answers a question of this type; ANY gets the first one (RFC 8482 4.1). */
@@ -97,21 +94,21 @@ static bool follow_cname(struct reply *reply, const struct rrset *cname, struct 
 static bool answer_subject(struct reply *reply, struct subject *subject, struct wire_name *name)
 {
 	uint16_t type = reply->query->type;
-	const struct entry *entry = find(reply, subject, 0);
+	const struct entry *entry = find(subject, 0);
 	const struct rrset *set;
 	size_t at = 0;
 	unsigned flags;
 
 	reply->flags |= WIRE_AA;
 	if (!entry) {
-		const struct entry *encloser = find_encloser(reply, subject, &at);
+		const struct entry *encloser = find_encloser(subject, &at);
 
 		flags = atomic_load_explicit(&encloser->flags, memory_order_relaxed);
 		if (flags & ENTRY_DELEGATION) {
 			answer_reply_put_referral(reply, subject, encloser, at);
 			return false;
 		}
-		entry = find_wildcard(reply, subject, encloser);
+		entry = find_wildcard(subject, encloser);
 		if (!entry) {
 			reply->rcode = RCODE_NXDOMAIN;
 			answer_reply_put_soa(reply, subject, NULL);

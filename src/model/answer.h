@@ -16,6 +16,7 @@
 
 #include "base/counters.h"
 #include "base/random.h"
+#include "base/siphash.h"
 #include "dns/wire.h"
 #include "model/catalog.h"
 

@@ -31,7 +31,8 @@ static void copy_records(struct reply *reply, const uint8_t *records, size_t len
 }
 
 /* Gives the records between two places their owner and TTL, where the compiled ones do not fit. */
-static void patch_records(uint8_t *at, const uint8_t *end, uint16_t owner, uint32_t ttl_s)
+static __attribute__((noinline)) void patch_records(uint8_t *at, const uint8_t *end, uint16_t owner,
+						    uint32_t ttl_s)
 {
 	while (at < end) {
 		wire_set16(at, owner);
@@ -48,7 +49,7 @@ static const struct alias *set_alias(const struct rrset *set)
 }
 
 /* One of the first n_rotate records, by weight. */
-static uint32_t draw(struct random *random, const struct rrset *set)
+static inline uint32_t draw(struct random *random, const struct rrset *set)
 {
 	uint64_t bits = random_bits(random);
 	uint32_t i = (uint32_t)(((bits >> 32) * set->n_rotate) >> 32);
@@ -107,7 +108,7 @@ static uint32_t draw_some(struct random *random, const struct rrset *set,
 
 /* ---- Putting sets ---- */
 
-static void put_drawn(struct reply *reply, const struct rrset *set)
+static __attribute__((noinline)) void put_drawn(struct reply *reply, const struct rrset *set)
 {
 	uint32_t drawn[LIMIT_ANSWER_LIMIT];
 	uint32_t n = draw_some(&reply->answer->random, set, drawn);
@@ -175,7 +176,8 @@ static void put_range(struct reply *reply, const struct rrset *set, uint32_t fir
  * Puts what fits of a set that is too large. SRV records are not rotated then: clients that take
  * what they get (HAProxy) would see servers come and go with every reply.
  */
-static void put_cut(struct reply *reply, const struct rrset *set, uint32_t first)
+static __attribute__((noinline)) void put_cut(struct reply *reply, const struct rrset *set,
+					      uint32_t first)
 {
 	if (set->type == RR_SRV)
 		first = 0;
@@ -229,7 +231,8 @@ static const uint8_t *skip_targets(const uint8_t *additional, uint32_t n)
 }
 
 /* Puts the addresses of the next `n` targets. false: one does not fit. */
-static bool put_targets(struct reply *reply, struct walk *walk, uint32_t n, uint32_t ttl_s)
+static __attribute__((noinline)) bool put_targets(struct reply *reply, struct walk *walk,
+						  uint32_t n, uint32_t ttl_s)
 {
 	for (; n > 0; n--) {
 		size_t len = record_len(walk->answer);

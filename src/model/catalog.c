@@ -10,29 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * A slot is an entry's address in the low 48 bits with 16 bits of the hash above it; 0 is a slot
- * never used, which ends a search, TOMBSTONE one whose entry is gone. Search begins at the slot and
- * bucket that the hash names, goes round the bucket, and on to the next one while buckets are full.
- */
 enum {
-	BUCKET_SLOTS = 8,
-	SEGMENT_SHIFT = 54,
-	TAG_SHIFT = 48,
 	RETIRE_CHUNK = 254,
-};
-
-static const uint64_t TOMBSTONE = 1;
-
-struct bucket {
-	_Atomic uint64_t slots[BUCKET_SLOTS];
-};
-
-struct segment {
-	size_t mask;   /* buckets - 1 */
-	size_t n_live; /* slots with an entry */
-	size_t n_used; /* slots not 0 */
-	_Alignas(64) struct bucket buckets[];
 };
 
 /* Allocations that readers may still use, freed together after a grace period. */
@@ -49,7 +28,7 @@ struct retired_zone {
 };
 
 struct catalog {
-	struct siphash_key key;
+	struct name_hash_key key;
 	_Atomic(struct zone_list *) zones;
 	uint32_t serial;
 	struct retired *retired;
@@ -126,59 +105,9 @@ static void retire(struct catalog *catalog, void *item)
 
 /* ---- One zone's table ---- */
 
-static struct entry *slot_entry(uint64_t slot)
-{
-	return (struct entry *)(uintptr_t)(slot & ((UINT64_C(1) << TAG_SHIFT) - 1));
-}
-
-static uint64_t hash_tag(uint64_t hash)
-{
-	return (hash >> 32) & 0xffff;
-}
-
 static uint64_t slot_make(uint64_t hash, const struct entry *entry)
 {
-	return (uint64_t)(uintptr_t)entry | hash_tag(hash) << TAG_SHIFT;
-}
-
-/* Finds an entry, and its slot for the writer. A reader uses the entry: slots may be used again. */
-static struct entry *search(const struct zone *zone, uint64_t hash, const uint8_t *name, size_t len,
-			    _Atomic uint64_t **found)
-{
-	struct segment *segment =
-		atomic_load_explicit(&zone->segments[hash >> SEGMENT_SHIFT], memory_order_acquire);
-	uint64_t tag = hash_tag(hash);
-
-	for (size_t b = hash & segment->mask;; b = (b + 1) & segment->mask) {
-		for (size_t i = 0; i < BUCKET_SLOTS; i++) {
-			_Atomic uint64_t *slot =
-				&segment->buckets[b].slots[(tag + i) % BUCKET_SLOTS];
-			uint64_t value = atomic_load_explicit(slot, memory_order_acquire);
-			struct entry *entry = slot_entry(value);
-
-			if (value == 0)
-				return NULL;
-			if (value >> TAG_SHIFT != tag || value == TOMBSTONE)
-				continue;
-			if (entry->name_len == len && name_equal(entry->name, name, len)) {
-				*found = slot;
-				return entry;
-			}
-		}
-	}
-}
-
-uint64_t catalog_hash(const struct catalog *catalog, const uint8_t *name, size_t len)
-{
-	return siphash(&catalog->key, name, len);
-}
-
-const struct entry *catalog_find(const struct zone *zone, uint64_t hash, const uint8_t *name,
-				 size_t len)
-{
-	_Atomic uint64_t *slot;
-
-	return search(zone, hash, name, len, &slot);
+	return (uint64_t)(uintptr_t)entry | slot_tag(hash) << TAG_SHIFT;
 }
 
 /* A segment that the writer replaces meanwhile stays until we are quiescent. */
@@ -193,7 +122,7 @@ const struct entry *catalog_next(const struct zone *zone, struct catalog_positio
 			&position->in->buckets[i / BUCKET_SLOTS].slots[i % BUCKET_SLOTS],
 			memory_order_acquire);
 
-		if (value != 0 && value != TOMBSTONE)
+		if (value != 0 && value != SLOT_GONE)
 			return slot_entry(value);
 	}
 	*position = (struct catalog_position){ .segment = position->segment + 1 };
@@ -218,10 +147,10 @@ static void segment_put(struct segment *segment, uint64_t hash, uint64_t value)
 	for (size_t b = hash & segment->mask;; b = (b + 1) & segment->mask) {
 		for (size_t i = 0; i < BUCKET_SLOTS; i++) {
 			_Atomic uint64_t *slot =
-				&segment->buckets[b].slots[(hash_tag(hash) + i) % BUCKET_SLOTS];
+				&segment->buckets[b].slots[(slot_tag(hash) + i) % BUCKET_SLOTS];
 			uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
 
-			if (old != 0 && old != TOMBSTONE)
+			if (old != 0 && old != SLOT_GONE)
 				continue;
 			segment->n_live++;
 			segment->n_used += old == 0;
@@ -254,8 +183,8 @@ static int segment_reserve(struct catalog *catalog, struct zone *zone, uint64_t 
 			memory_order_relaxed);
 		const struct entry *entry = slot_entry(value);
 
-		if (value != 0 && value != TOMBSTONE)
-			segment_put(new, catalog_hash(catalog, entry->name, entry->name_len),
+		if (value != 0 && value != SLOT_GONE)
+			segment_put(new, name_hash(&catalog->key, entry->name, entry->name_len),
 				    value);
 	}
 	atomic_store_explicit(place, new, memory_order_release);
@@ -274,7 +203,7 @@ static void zone_free(struct zone *zone)
 				&segment->buckets[i / BUCKET_SLOTS].slots[i % BUCKET_SLOTS],
 				memory_order_relaxed);
 
-			if (value != 0 && value != TOMBSTONE)
+			if (value != 0 && value != SLOT_GONE)
 				free(slot_entry(value));
 		}
 		free(segment);
@@ -298,6 +227,7 @@ struct zone *catalog_zone_new(struct catalog *catalog, const uint8_t *origin, si
 	if (!zone)
 		return NULL;
 	memcpy(zone->origin, origin, origin_len);
+	zone->key = &catalog->key;
 	zone->origin_len = (uint8_t)origin_len;
 	zone->origin_labels = (uint8_t)name_labels(origin, origin_len);
 	atomic_init(&zone->serial, catalog->serial);
@@ -325,9 +255,9 @@ struct entry *catalog_entry_new(const uint8_t *name, size_t name_len, size_t n_s
 				size_t sets_len)
 {
 	size_t sets_off = (offsetof(struct entry, name) + name_len + 3) & ~(size_t)3;
-	/* Names are compared by whole words: what is behind them must be readable. */
+	/* Names are read by whole words: what is behind them must be readable. */
 	size_t size =
-		((sets_off + n_sets * sizeof(struct entry_set) + 7) & ~(size_t)7) + sets_len + 8;
+		((sets_off + n_sets * sizeof(struct entry_set) + 7) & ~(size_t)7) + sets_len + 16;
 	struct entry *entry = calloc(1, size);
 
 	if (!entry)
@@ -373,7 +303,7 @@ static struct entry *find_writable(struct catalog *catalog, struct zone *zone, c
 {
 	_Atomic uint64_t *slot;
 
-	return search(zone, catalog_hash(catalog, name, len), name, len, &slot);
+	return catalog_search(zone, name_hash(&catalog->key, name, len), name, len, &slot);
 }
 
 /* The entry of the name above, made as an empty non-terminal where there is none. */
@@ -401,9 +331,10 @@ static bool is_wildcard(const uint8_t *name)
 
 int catalog_put(struct catalog *catalog, struct zone *zone, struct entry *entry)
 {
-	uint64_t hash = catalog_hash(catalog, entry->name, entry->name_len);
+	uint64_t hash = name_hash(&catalog->key, entry->name, entry->name_len);
 	_Atomic uint64_t *slot;
-	struct entry *old = search(zone, hash, entry->name, entry->name_len, &slot), *parent = NULL;
+	struct entry *old = catalog_search(zone, hash, entry->name, entry->name_len, &slot),
+		     *parent = NULL;
 
 	if (old && (entry_flags(old) & ENTRY_STATIC) && !(entry_flags(entry) & ENTRY_STATIC)) {
 		free(entry);
@@ -437,7 +368,7 @@ no_memory:
 /* Takes an entry without children out of the table, and ENTs above that only it had kept. */
 static void remove_leaf(struct catalog *catalog, struct zone *zone, struct entry *entry)
 {
-	uint64_t hash = catalog_hash(catalog, entry->name, entry->name_len);
+	uint64_t hash = name_hash(&catalog->key, entry->name, entry->name_len);
 	struct segment *segment =
 		atomic_load_explicit(&zone->segments[hash >> SEGMENT_SHIFT], memory_order_relaxed);
 	size_t label_len = entry->name[0] + 1u;
@@ -445,8 +376,8 @@ static void remove_leaf(struct catalog *catalog, struct zone *zone, struct entry
 		find_writable(catalog, zone, entry->name + label_len, entry->name_len - label_len);
 	_Atomic uint64_t *slot;
 
-	search(zone, hash, entry->name, entry->name_len, &slot);
-	atomic_store_explicit(slot, TOMBSTONE, memory_order_release);
+	catalog_search(zone, hash, entry->name, entry->name_len, &slot);
+	atomic_store_explicit(slot, SLOT_GONE, memory_order_release);
 	segment->n_live--;
 	assert(parent && parent->n_children > 0);
 	parent->n_children--;
@@ -460,9 +391,9 @@ static void remove_leaf(struct catalog *catalog, struct zone *zone, struct entry
 void catalog_remove(struct catalog *catalog, struct zone *zone, const uint8_t *name, size_t len,
 		    bool is_static)
 {
-	uint64_t hash = catalog_hash(catalog, name, len);
+	uint64_t hash = name_hash(&catalog->key, name, len);
 	_Atomic uint64_t *slot;
-	struct entry *old = search(zone, hash, name, len, &slot), *empty;
+	struct entry *old = catalog_search(zone, hash, name, len, &slot), *empty;
 
 	assert(len > 0);
 	if (!old || (entry_flags(old) & ENTRY_EMPTY) ||
@@ -561,7 +492,7 @@ struct catalog *catalog_new(void)
 		free(list);
 		return NULL;
 	}
-	siphash_key_init(&catalog->key);
+	name_hash_key_init(&catalog->key);
 	atomic_init(&catalog->zones, list);
 	catalog_reader_register();
 	return catalog;

@@ -18,8 +18,8 @@
 #ifndef ROSTERD_MODEL_CATALOG_H
 #define ROSTERD_MODEL_CATALOG_H
 
-#include "base/siphash.h"
 #include "base/limits.h"
+#include "dns/name_hash.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -136,10 +136,29 @@ static inline const struct rrset *entry_find(const struct entry *entry, uint16_t
 /* ---- Reading: any thread between catalog_reader_online() and _offline() ---- */
 
 struct catalog;
-struct segment;
 
+/*
+ * A slot is an entry's address in the low 48 bits with 16 bits of the hash above it; 0 is a slot
+ * never used, which ends a search, SLOT_GONE one whose entry is gone. Search begins at the slot and
+ * bucket that the hash names, goes round the bucket, and on to the next one while buckets are full.
+ */
 enum {
-	ZONE_SEGMENTS = 1024
+	ZONE_SEGMENTS = 1024,
+	BUCKET_SLOTS = 8,
+	SEGMENT_SHIFT = 54, /* the top 10 bits of a hash name the segment */
+	TAG_SHIFT = 48,
+	SLOT_GONE = 1,
+};
+
+struct bucket {
+	_Atomic uint64_t slots[BUCKET_SLOTS];
+};
+
+struct segment {
+	size_t mask;   /* buckets - 1 */
+	size_t n_live; /* slots with an entry */
+	size_t n_used; /* slots not 0 */
+	_Alignas(64) struct bucket buckets[];
 };
 
 /* The zones, most labels first. Const after publish. */
@@ -150,9 +169,10 @@ struct zone_list {
 
 /* What answers need of a zone beside its table. */
 struct zone {
-	uint8_t origin[LIMIT_NAME + 8]; /* wire form, lower case, with the root label */
+	uint8_t origin[LIMIT_NAME + 16]; /* wire form, lower case, with the root label */
 	uint8_t origin_len;
 	uint8_t origin_labels;
+	const struct name_hash_key *key;    /* the catalog's */
 	_Atomic uint32_t serial;            /* SOA serial, follows the registry's revision */
 	_Atomic(const struct entry *) apex; /* has SOA and NS */
 	_Atomic(struct segment *) segments[ZONE_SEGMENTS]; /* catalog.c */
@@ -160,15 +180,58 @@ struct zone {
 
 const struct zone_list *catalog_zones(const struct catalog *catalog);
 
-/* The hash of a relative name in lower case, for catalog_find(). */
-uint64_t catalog_hash(const struct catalog *catalog, const uint8_t *name, size_t len);
+static inline struct entry *slot_entry(uint64_t slot)
+{
+	return (struct entry *)(uintptr_t)(slot & ((UINT64_C(1) << TAG_SHIFT) - 1));
+}
+
+static inline uint64_t slot_tag(uint64_t hash)
+{
+	return (hash >> 32) & 0xffff;
+}
 
 /*
- * The entry of a relative name (len 0: the apex), or NULL. Names are compared by whole words: 7
- * octets behind `name` must be readable.
+ * For catalog_find(): the entry, and its slot for the writer. A reader uses the entry: slots may be
+ * used again at any time.
  */
-const struct entry *catalog_find(const struct zone *zone, uint64_t hash, const uint8_t *name,
-				 size_t len);
+static inline struct entry *catalog_search(const struct zone *zone, uint64_t hash,
+					   const uint8_t *name, size_t len,
+					   _Atomic uint64_t **found)
+{
+	struct segment *segment =
+		atomic_load_explicit(&zone->segments[hash >> SEGMENT_SHIFT], memory_order_acquire);
+	uint64_t tag = slot_tag(hash);
+
+	for (size_t b = hash & segment->mask;; b = (b + 1) & segment->mask) {
+		for (size_t i = 0; i < BUCKET_SLOTS; i++) {
+			_Atomic uint64_t *slot =
+				&segment->buckets[b].slots[(tag + i) % BUCKET_SLOTS];
+			uint64_t value = atomic_load_explicit(slot, memory_order_acquire);
+			struct entry *entry = slot_entry(value);
+
+			if (value == 0)
+				return NULL;
+			if (value >> TAG_SHIFT != tag || value == SLOT_GONE)
+				continue;
+			if (entry->name_len == len && name_equal(entry->name, name, len)) {
+				*found = slot;
+				return entry;
+			}
+		}
+	}
+}
+
+/*
+ * The entry of a relative name in lower case (len 0: the apex), or NULL. Names are read by whole
+ * words: 15 octets behind `name` must be readable.
+ */
+static inline const struct entry *catalog_find(const struct zone *zone, const uint8_t *name,
+					       size_t len)
+{
+	_Atomic uint64_t *slot;
+
+	return catalog_search(zone, name_hash(zone->key, name, len), name, len, &slot);
+}
 
 /* Where a walk over a zone's names is. All zero: at the beginning. */
 struct catalog_position {

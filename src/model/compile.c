@@ -44,7 +44,7 @@ static struct entry *publish(struct compile *compile, const struct compile_zone 
 		compile->set.failed = true;
 		return NULL;
 	}
-	if (compile_zone_occludes(zone, compile->catalog, name)) {
+	if (compile_zone_occludes(zone, name)) {
 		free(entry);
 		withdraw(compile, zone, name);
 		return NULL;
@@ -173,11 +173,10 @@ static void compile_groups(struct compile *compile, const struct compile_zone *z
 	}
 }
 
-static void set_stable(const struct compile *compile, const struct compile_zone *zone,
-		       const struct compile_name *name, uint64_t stable_until_ms)
+static void set_stable(const struct compile_zone *zone, const struct compile_name *name,
+		       uint64_t stable_until_ms)
 {
-	uint64_t hash = catalog_hash(compile->catalog, name->name, name->len);
-	const struct entry *entry = catalog_find(zone->zone, hash, name->name, name->len);
+	const struct entry *entry = catalog_find(zone->zone, name->name, name->len);
 
 	if (entry && !(atomic_load_explicit(&entry->flags, memory_order_relaxed) & ENTRY_STATIC))
 		catalog_set_stable(entry, stable_until_ms);
@@ -191,9 +190,9 @@ static void refresh_groups(const struct compile *compile, const struct compile_z
 		struct group_names names = name_group(compile, service->groups[i]);
 
 		if (names.full.len)
-			set_stable(compile, zone, &names.full, stable_until_ms);
+			set_stable(zone, &names.full, stable_until_ms);
 		if (names.srv.len)
-			set_stable(compile, zone, &names.srv, stable_until_ms);
+			set_stable(zone, &names.srv, stable_until_ms);
 	}
 }
 
@@ -212,7 +211,7 @@ static void compile_instance(struct compile *compile, const struct compile_zone 
 		return;
 	}
 	if (instance->dirt == INSTANCE_RENEWED) {
-		set_stable(compile, zone, &name, end_ms);
+		set_stable(zone, &name, end_ms);
 		return;
 	}
 	if (!compile_zone_shows(zone, registration)) {
@@ -296,7 +295,7 @@ bool compile_collides(void *cookie, const struct registration *registration, cha
 		for (size_t i = 0; i < n; i++) {
 			char text[NAME_TEXT_MAX];
 
-			if (!compile_zone_owns(zone, compile->catalog, &names[i]))
+			if (!compile_zone_owns(zone, &names[i]))
 				continue;
 			memcpy(names[i].name + names[i].len, zone->content.origin,
 			       zone->content.origin_len);

@@ -14,7 +14,7 @@ enum {
 
 /* A name relative to the apex, without the root label; room for the apex behind it. */
 struct compile_name {
-	uint8_t name[LIMIT_NAME + 8]; /* catalog_find() reads whole words */
+	uint8_t name[LIMIT_NAME + 16]; /* catalog_find() reads whole words */
 	size_t len;
 };
 

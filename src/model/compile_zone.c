@@ -19,16 +19,14 @@ bool compile_zone_shows(const struct compile_zone *zone, const struct registrati
 	       (!filter->meta_key || has_meta(registration, filter->meta_key, filter->meta_value));
 }
 
-bool compile_zone_occludes(const struct compile_zone *zone, const struct catalog *catalog,
-			   const struct compile_name *name)
+bool compile_zone_occludes(const struct compile_zone *zone, const struct compile_name *name)
 {
 	size_t at = 0;
 
 	while (zone->delegates && (at += name->name[at] + 1u) < name->len) {
 		const uint8_t *above = name->name + at;
 		size_t len = name->len - at;
-		const struct entry *entry =
-			catalog_find(zone->zone, catalog_hash(catalog, above, len), above, len);
+		const struct entry *entry = catalog_find(zone->zone, above, len);
 
 		if (entry &&
 		    (atomic_load_explicit(&entry->flags, memory_order_relaxed) & ENTRY_DELEGATION))
@@ -37,13 +35,11 @@ bool compile_zone_occludes(const struct compile_zone *zone, const struct catalog
 	return false;
 }
 
-bool compile_zone_owns(const struct compile_zone *zone, const struct catalog *catalog,
-		       const struct compile_name *name)
+bool compile_zone_owns(const struct compile_zone *zone, const struct compile_name *name)
 {
-	const struct entry *entry = catalog_find(
-		zone->zone, catalog_hash(catalog, name->name, name->len), name->name, name->len);
+	const struct entry *entry = catalog_find(zone->zone, name->name, name->len);
 
 	return (entry &&
 		(atomic_load_explicit(&entry->flags, memory_order_relaxed) & ENTRY_STATIC)) ||
-	       compile_zone_occludes(zone, catalog, name);
+	       compile_zone_occludes(zone, name);
 }

@@ -20,11 +20,9 @@ struct compile_zone {
 bool compile_zone_shows(const struct compile_zone *zone, const struct registration *registration);
 
 /* Whether a name lies below a delegation of the zone file: then it is not ours to answer. */
-bool compile_zone_occludes(const struct compile_zone *zone, const struct catalog *catalog,
-			   const struct compile_name *name);
+bool compile_zone_occludes(const struct compile_zone *zone, const struct compile_name *name);
 
 /* Whether the zone file has a name, or has delegated it. */
-bool compile_zone_owns(const struct compile_zone *zone, const struct catalog *catalog,
-		       const struct compile_name *name);
+bool compile_zone_owns(const struct compile_zone *zone, const struct compile_name *name);
 
 #endif
