@@ -20,6 +20,25 @@ static int copy_filter(struct zone_filter *to, const struct zone_filter *from)
 		       : 0;
 }
 
+/* Where the built-in apex says that we are. */
+static struct address find_own_address(const struct conf *conf)
+{
+	struct address own = { 0 };
+
+	for (size_t i = 0; i < conf->n_dns; i++) {
+		struct address address;
+
+		listen_reach(&conf->dns[i], &address);
+		if (address.has_v4 && !own.has_v4)
+			memcpy(own.v4, address.v4, sizeof(own.v4));
+		if (address.has_v6 && !own.has_v6)
+			memcpy(own.v6, address.v6, sizeof(own.v6));
+		own.has_v4 |= address.has_v4;
+		own.has_v6 |= address.has_v6;
+	}
+	return own;
+}
+
 static int read_zone(const struct conf *conf, const struct conf_zone *from, struct static_zone *to,
 		     char *message, size_t message_size)
 {
@@ -30,7 +49,7 @@ static int read_zone(const struct conf *conf, const struct conf_zone *from, stru
 				  message_size))
 			return -1;
 	} else {
-		listen_peer((const struct sockaddr *)&conf->dns[0].sockaddr, &address);
+		address = find_own_address(conf);
 		if (zonefile_default(from->origin, from->origin_len, &address, to))
 			goto no_memory;
 	}

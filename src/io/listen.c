@@ -69,7 +69,8 @@ bool listen_parse(const char *text, struct listen_address *address, const char *
 		*reason = "has no port from 0 to 65535";
 		return false;
 	}
-	*reason = "has no numeric IPv4 or IPv6 address";
+	*reason = *text == '[' ? "has brackets: write IPv6 without, as in ::1@53"
+			       : "has no numeric IPv4 or IPv6 address";
 	if ((size_t)(at - text) >= sizeof(host))
 		return false;
 	memcpy(host, text, (size_t)(at - text));
@@ -194,6 +195,38 @@ static int set_udp_options(int fd, const struct listen_address *address)
 	if (wildcard && set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) < 0)
 		return -1;
 	return set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+}
+
+/*
+ * Asks the routing table where packets to elsewhere would come from; none is sent. The addresses
+ * are for documentation (RFC 5737, RFC 3849), so that only the default route has them.
+ */
+static int find_source(bool v6, struct listen_address *source)
+{
+	struct listen_address elsewhere;
+	const char *reason;
+	int fd, result;
+
+	listen_parse(v6 ? "2001:db8::1@53" : "192.0.2.1@53", &elsewhere, &reason);
+	fd = open_socket(&elsewhere, SOCK_DGRAM);
+	if (fd < 0)
+		return -1;
+	source->len = sizeof(source->sockaddr);
+	result = connect(fd, (const struct sockaddr *)&elsewhere.sockaddr, elsewhere.len);
+	if (result == 0)
+		result = getsockname(fd, (struct sockaddr *)&source->sockaddr, &source->len);
+	close(fd);
+	return result;
+}
+
+void listen_reach(const struct listen_address *address, struct address *reach)
+{
+	struct listen_address source = *address;
+	const char *reason;
+
+	if (listen_is_wildcard(address) && find_source(is_v6(address), &source))
+		listen_parse(is_v6(address) ? "::1@53" : "127.0.0.1@53", &source, &reason);
+	listen_peer((const struct sockaddr *)&source.sockaddr, reach);
 }
 
 int listen_udp(struct listen_address *address)

@@ -41,4 +41,10 @@ bool listen_is_wildcard(const struct listen_address *address);
 /* The address inside a sockaddr, without its port; IPv4-mapped IPv6 becomes IPv4. */
 void listen_peer(const struct sockaddr *sockaddr, struct address *address);
 
+/*
+ * Where others reach what listens there: the address itself; for a wildcard the one from which this
+ * host speaks to the rest of the world, or loopback if it does not.
+ */
+void listen_reach(const struct listen_address *address, struct address *reach);
+
 #endif

@@ -96,6 +96,15 @@ START_TEST(wrong_addresses_have_a_reason)
 }
 END_TEST
 
+START_TEST(brackets_are_named)
+{
+	const char *reason = NULL;
+
+	ck_assert(!listen_parse("[::1]@53", &address, &reason));
+	ck_assert_str_eq(reason, "has brackets: write IPv6 without, as in ::1@53");
+}
+END_TEST
+
 START_TEST(wildcards_are_known)
 {
 	parse("0.0.0.0@53");
@@ -106,6 +115,31 @@ START_TEST(wildcards_are_known)
 	ck_assert(!listen_is_wildcard(&address));
 	parse("::1@53");
 	ck_assert(!listen_is_wildcard(&address));
+}
+END_TEST
+
+static const char *print_reach(const char *text)
+{
+	static char printed[46];
+	struct address reach;
+
+	parse(text);
+	listen_reach(&address, &reach);
+	record_address_print(&reach, reach.has_v6, printed);
+	return printed;
+}
+
+START_TEST(wildcard_is_reached_under_a_real_address)
+{
+	struct address parsed = { 0 };
+	const char *reason;
+
+	ck_assert_str_eq(print_reach("127.0.0.2@53"), "127.0.0.2");
+	ck_assert_str_eq(print_reach("fd00::1@53"), "fd00::1");
+	ck_assert(record_address_parse(print_reach("0.0.0.0@53"), &parsed, &reason));
+	ck_assert(parsed.has_v4);
+	ck_assert(record_address_parse(print_reach("::@53"), &parsed, &reason));
+	ck_assert(parsed.has_v6);
 }
 END_TEST
 
@@ -330,7 +364,9 @@ int main(void)
 
 	tcase_add_test(tcase, addresses_are_parsed);
 	tcase_add_test(tcase, wrong_addresses_have_a_reason);
+	tcase_add_test(tcase, brackets_are_named);
 	tcase_add_test(tcase, wildcards_are_known);
+	tcase_add_test(tcase, wildcard_is_reached_under_a_real_address);
 	tcase_add_test(tcase, chosen_port_is_written_back);
 	tcase_add_test(tcase, workers_share_an_address);
 	tcase_add_test(tcase, http_is_not_shared);
