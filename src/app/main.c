@@ -7,9 +7,11 @@
 #include "app/zones.h"
 #include "base/log.h"
 
+#include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 static int print_help(void)
 {
@@ -22,6 +24,26 @@ static int print_help(void)
 static int print_version(void)
 {
 	return puts("rosterd " PACKAGE_VERSION) < 0 || fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/*
+ * A shell allows 1,024 descriptors, which the connections of DNS alone can take from HTTP and the
+ * checks. How many there may be at most is the system's to say, not its default.
+ */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void on_libevent_log(int severity, const char *message)
+{
+	log_event(severity == EVENT_LOG_ERR ? LOG_ERROR : LOG_WARNING, "libevent", "error", message,
+		  NULL);
 }
 
 int main(int argc, char **argv)
@@ -41,6 +63,8 @@ int main(int argc, char **argv)
 	if (flags.version)
 		return print_version();
 	signal(SIGPIPE, SIG_IGN);
+	event_set_log_callback(on_libevent_log);
+	raise_descriptors();
 	if (conf_load(&conf, &flags, message, sizeof(message))) {
 		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
 		return EXIT_CONFIG;
