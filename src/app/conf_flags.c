@@ -107,15 +107,17 @@ static bool check_values(const struct conf_flags *flags, char *message, size_t m
 {
 	const char *reason, *name = NULL, *value = NULL;
 	struct conf_zone zone = { .domain = NULL };
-	struct listen_address address;
+	struct listen_address address, *addresses = NULL;
+	size_t n_addresses = 0;
 	unsigned workers;
 
 	for (size_t i = 0; i < flags->n_dns && !name; i++) {
-		if (!listen_parse(flags->dns[i], &address, &reason)) {
+		if (!conf_value_put_address(flags->dns[i], &addresses, &n_addresses, &reason)) {
 			name = "--dns";
 			value = flags->dns[i];
 		}
 	}
+	free(addresses);
 	if (!name && flags->http && !listen_parse(flags->http, &address, &reason)) {
 		name = "--http";
 		value = flags->http;

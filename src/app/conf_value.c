@@ -168,7 +168,7 @@ void conf_value_explain_unknown(const char *what, const char *text, const char *
 			best_distance = distance;
 		}
 	}
-	if (best_distance <= strlen(names[best]) / 2) {
+	if (best_distance <= (strlen(names[best]) - 1) / 2) {
 		snprintf(message, message_size, "unknown %s '%.40s', did you mean '%s'?", what,
 			 text, names[best]);
 		return;

@@ -376,6 +376,8 @@ START_TEST(bad_usage)
 {
 	check_usage("--wrkers 3", "unknown flag '--wrkers', did you mean '--workers'?");
 	check_usage("--wrkers=3", "unknown flag '--wrkers', did you mean '--workers'?");
+	check_usage("-v", "unknown flag '-v' (known: -c, --zone, --dns, --http, --data, "
+			  "--workers, --check-config, --version, --help)");
 	check_usage("x", "unexpected argument 'x'");
 	check_usage("--dns", "--dns needs a value: ADDR@PORT");
 	check_usage("--data --version", "--data needs a value: DIR");
@@ -384,6 +386,7 @@ START_TEST(bad_usage)
 	check_usage("--version=1", "--version takes no value");
 	check_usage("--zone a --zone b", "--zone is given twice");
 	check_usage("--dns 127.0.0.1", "--dns: '127.0.0.1' has no port: write ADDRESS@PORT");
+	check_usage("--dns ::1@1 --dns ::1@1", "--dns: '::1@1' is there twice");
 	check_usage("--http x@1", "--http: 'x@1' has no numeric IPv4 or IPv6 address");
 	check_usage("--workers 0", "--workers: '0' is no number from 1 to 256");
 	check_usage("--zone .", "--zone: '.' is the root zone, which cannot be served");
@@ -392,10 +395,12 @@ END_TEST
 
 START_TEST(too_many_dns_flags)
 {
-	char *argv[LIMIT_ADDRESSES + 2], value[] = "--dns=127.0.0.1@0";
+	char *argv[LIMIT_ADDRESSES + 2], values[LIMIT_ADDRESSES + 2][24];
 
-	for (int i = 0; i < LIMIT_ADDRESSES + 2; i++)
-		argv[i] = value;
+	for (int i = 0; i < LIMIT_ADDRESSES + 2; i++) {
+		snprintf(values[i], sizeof(values[i]), "--dns=127.0.0.1@%d", i);
+		argv[i] = values[i];
+	}
 	ck_assert(conf_flags_parse(&flags, LIMIT_ADDRESSES + 1, argv, message, sizeof(message)));
 	ck_assert(!conf_flags_parse(&flags, LIMIT_ADDRESSES + 2, argv, message, sizeof(message)));
 	ck_assert_str_eq(message, "--dns is given more than 16 times");
