@@ -2,7 +2,26 @@
 """A forwarder in between, as systemd-resolved or a router would be: dnsmasq."""
 
 import harness
+import wire
 from harness import expect, expect_equal
+
+QUERIES = 2000
+WEIGHTS = {"10.7.0.1": 1, "10.7.0.2": 2, "10.7.0.3": 7}
+
+
+def check_shares(port, name, n_records):
+    """The first address follows the weights; five standard deviations are allowed."""
+    firsts = dict.fromkeys(WEIGHTS, 0)
+    with wire.udp_client(port) as client:
+        for number in range(QUERIES):
+            reply = wire.ask_udp(client, wire.query(number, name))
+            expect_equal((reply.id, len(reply.answer)), (number, n_records), f"a reply for {name}")
+            firsts[".".join(map(str, reply.answer[0].rdata))] += 1
+    for address, weight in WEIGHTS.items():
+        share = weight / sum(WEIGHTS.values())
+        allowed = 5 * (share * (1 - share) / QUERIES) ** 0.5
+        expect(abs(firsts[address] / QUERIES - share) < allowed,
+               f"{name}: of {QUERIES} answers, first came {firsts}")
 
 
 def main():
@@ -14,6 +33,11 @@ def main():
     daemon.register(name="six", ip="2001:db8::6", port=80)
     for number in range(60):
         daemon.register(name="big", ip=f"10.1.0.{number + 1}", port=80)
+    for service in ("all", "drawn"):
+        for address, weight in WEIGHTS.items():
+            daemon.register(name=service, ip=address, port=80, weight=weight)
+    status, _ = daemon.http("PUT", "/registry/services/drawn/policy", {"answer_limit": 1})
+    expect_equal(status, 200, "policy")
 
     port = harness.free_port()
     harness.spawn("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv",
@@ -40,9 +64,9 @@ def main():
     expect("tc" in reply.flags, f"a cut answer has TC\n{reply.text}")
     expect_equal(len(ask("big.service.local", "A", "+noedns").answer), 60, "after TC, by TCP")
 
-    # Rotation comes through a forwarder that keeps the order.
-    firsts = {ask("payment.service.local", "A").answer[0].data for _ in range(60)}
-    expect_equal(firsts, set(addresses), "first addresses")
+    # Rotation and draws come through a forwarder that keeps the order.
+    check_shares(port, "all.service.local", len(WEIGHTS))
+    check_shares(port, "drawn.service.local", 1)
     daemon.stop()
 
 

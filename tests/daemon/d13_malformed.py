@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is no query, or a broken one: the reply that it is due or silence, and the next good query is
-answered every time."""
+"""What is no query, or a broken one: the reply that it is due or silence, and the next good query
+is answered every time."""
 
 import random
 import struct
@@ -199,7 +199,7 @@ def expect_good(reply, number, about):
 def check_udp(daemon, cases):
     """Replies are told apart by id: those to one batch may come in another order."""
     replies = {}
-    with wire.udp_client(daemon) as client:
+    with wire.udp_client(daemon.dns_port) as client:
         def wait_good(number, about):
             client.send(wire.query(GOOD | number, NAME))
             while GOOD | number not in replies:
@@ -218,7 +218,7 @@ def check_udp(daemon, cases):
 
 def check_tcp(daemon, cases):
     """One connection for all, replies in order."""
-    with wire.tcp_client(daemon) as client:
+    with wire.tcp_client(daemon.dns_port) as client:
         for number, case in enumerate(cases):
             message = case.message(number)
             if not message:

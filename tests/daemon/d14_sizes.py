@@ -174,7 +174,7 @@ def check_far(daemon, client):
 def main():
     daemon = harness.Daemon("--workers", "1")
     register_many(daemon)
-    with wire.udp_client(daemon) as udp, wire.tcp_client(daemon) as tcp:
+    with wire.udp_client(daemon.dns_port) as udp, wire.tcp_client(daemon.dns_port) as tcp:
         check_udp(daemon, udp)
         check_tcp(daemon, tcp)
         check_few(daemon, udp, tcp)

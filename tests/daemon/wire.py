@@ -120,15 +120,15 @@ class Message:
         return [record for record in self.additional if record.type != OPT]
 
 
-def udp_client(daemon):
+def udp_client(port):
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    client.connect(("127.0.0.1", daemon.dns_port))
+    client.connect(("127.0.0.1", port))
     client.settimeout(10)
     return client
 
 
-def tcp_client(daemon, source=None):
-    client = socket.create_connection(("127.0.0.1", daemon.dns_port), timeout=10,
+def tcp_client(port, source=None):
+    client = socket.create_connection(("127.0.0.1", port), timeout=10,
                                       source_address=source and (source, 0))
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client
