@@ -2,6 +2,7 @@
 #include "app/control.h"
 
 #include "api/native.h"
+#include "app/dump.h"
 #include "app/revision.h"
 #include "app/workers.h"
 #include "app/zones.h"
@@ -40,13 +41,14 @@ struct control {
 	struct registry *registry;
 	struct compile *compile;
 	struct workers *workers;
+	struct dump *dump;
 	struct queue *results; /* of the prober */
 	struct probe *probe;
 	struct httpd *httpd;
 	struct api api;
 	struct queue *notes; /* that the workers have drained */
 	struct event *on_results, *on_notes, *publish, *deadline, *drain_end;
-	struct event *on_signals[3];
+	struct event *on_signals[4];
 	struct pending *pending;
 	size_t n_pending, cap_pending;
 	bool is_ready, is_draining, http_drained, dns_drained;
@@ -325,18 +327,22 @@ static void stop(struct control *control, int signal_number)
 
 static void on_signal(evutil_socket_t fd, short what, void *cookie)
 {
+	struct control *control = cookie;
+
 	(void)what;
 	if (fd == SIGHUP)
-		reload(cookie);
+		reload(control);
+	else if (fd == SIGUSR1)
+		dump_start(control->dump);
 	else
-		stop(cookie, (int)fd);
+		stop(control, (int)fd);
 }
 
 /* ---- Life ---- */
 
 static int new_events(struct control *control)
 {
-	static const int signals[] = { SIGHUP, SIGTERM, SIGINT };
+	static const int signals[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
 	struct event_base *base = control->base;
 	bool ok;
 
@@ -362,7 +368,7 @@ static void free_events(struct control *control)
 	struct event *events[] = {
 		control->on_results,    control->on_notes,      control->publish,
 		control->deadline,      control->drain_end,     control->on_signals[0],
-		control->on_signals[1], control->on_signals[2],
+		control->on_signals[1], control->on_signals[2], control->on_signals[3],
 	};
 
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
@@ -416,6 +422,7 @@ static int new_model(struct control *control)
 	if (control->catalog && control->registry)
 		control->compile =
 			compile_new(control->registry, control->catalog, &control->counters);
+	control->dump = dump_new(control->catalog, control->conf->data);
 	control->api = (struct api){
 		.registry = control->registry,
 		.is_ready = is_ready,
@@ -423,7 +430,7 @@ static int new_model(struct control *control)
 		.cookie = control,
 	};
 	if (control->base && control->results && control->notes && control->compile &&
-	    new_events(control) == 0)
+	    control->dump && new_events(control) == 0)
 		return 0;
 	log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
 	return -1;
@@ -486,6 +493,7 @@ static void free_results(struct queue *results)
 /* Threads end first, then what they used goes, in the opposite order of its making. */
 static void fini(struct control *control)
 {
+	dump_free(control->dump);
 	workers_free(control->workers);
 	probe_free(control->probe);
 	control->probe = NULL;

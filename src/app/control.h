@@ -5,8 +5,8 @@
  * them visible in DNS, and only then the replies that reported them go out. So writes that arrive
  * together share one publish.
  *
- * Signals: SIGHUP reads configuration and zone files again (a bad one changes nothing), SIGTERM and
- * SIGINT drain and stop, a second one stops at once.
+ * Signals: SIGHUP reads configuration and zone files again (a bad one changes nothing), SIGUSR1
+ * dumps the zones (app/dump.h), SIGTERM and SIGINT drain and stop, a second one stops at once.
  */
 #ifndef ROSTERD_APP_CONTROL_H
 #define ROSTERD_APP_CONTROL_H
