@@ -220,7 +220,7 @@ static bool put_tag(const struct codec_place *at, struct registration *registrat
 	const char *tag = json_string_value(value);
 	char field[16];
 
-	snprintf(field, sizeof(field), "tags[%zu]", registration->n_tags);
+	snprintf(field, sizeof(field), "tags[%d]", registration->n_tags);
 	if (!tag || !*tag || json_string_length(value) > LIMIT_LABEL ||
 	    !codec_field_is_printable(tag) || strchr(tag, ','))
 		return codec_field_refuse(
@@ -389,6 +389,10 @@ static bool put_identity(const struct codec_place *at, struct registration *regi
 			return false;
 	}
 	record_id_label(registration->id, label);
+	if (strcmp(label, registration->id) == 0) {
+		registration->label = registration->id;
+		return true;
+	}
 	return codec_field_put_string(at, &registration->label, label);
 }
 

@@ -235,7 +235,8 @@ void record_registration_free(struct registration *registration)
 	free(registration->checks);
 	free(registration->service);
 	free(registration->id);
-	free(registration->label);
+	if (registration->label != registration->id)
+		free(registration->label);
 	free(registration);
 }
 

@@ -60,16 +60,16 @@ struct meta {
 
 /* Every string is NUL-terminated, heap-allocated and owned by the registration. */
 struct registration {
-	char *service; /* label, lower case */
+	char *service; /* label, lower case; once applied, the registry's own copy */
 	char *id;      /* as given, or the default; 1..LIMIT_ID octets */
-	char *label;   /* record_id_label(id) */
+	char *label;   /* record_id_label(id); where that is the id itself, the same pointer */
 	struct address address;
 	uint16_t port;
 	enum protocol protocol;
 	uint16_t priority, weight;
 	uint32_t ttl_s;    /* wish for the service's DNS TTL; 0: none */
 	uint32_t lease_ms; /* 0: no lease */
-	size_t n_ports, n_tags, n_meta, n_checks;
+	uint16_t n_ports, n_tags, n_meta, n_checks;
 	struct named_port *ports;
 	char **tags;
 	struct meta *meta; /* short forms (version, region, ...) included */
@@ -124,12 +124,12 @@ enum group_kind {
 struct group {
 	enum group_kind kind;
 	enum protocol protocol; /* GROUP_PROTOCOL, GROUP_PORT */
-	char *label;            /* GROUP_TAG: tag, GROUP_PORT: port name, lower case; else NULL */
 	size_t n_members;
 	bool dirty;
 	struct service *service;
 	size_t position; /* in service->groups */
 	struct group *dirty_next;
+	char label[]; /* GROUP_TAG: tag, GROUP_PORT: port name, lower case; else empty */
 };
 
 struct service {

@@ -116,7 +116,7 @@ static void free_instance(struct instance *instance)
 		registry_check_free(instance->checks[i]);
 	free(instance->checks);
 	free(instance->output);
-	record_registration_free(instance->registration);
+	registry_check_release(instance->registration);
 	free(instance);
 }
 
@@ -314,8 +314,7 @@ static enum registry_result create(struct registry *registry, struct registratio
 		goto no_memory;
 	instance->service = service;
 	instance->deadline.kind = DEADLINE_INSTANCE;
-	checks = registry_check_make(registry, instance, registration);
-	if (!checks)
+	if (registry_check_make(registry, instance, registration, &checks))
 		goto no_memory;
 	if (table_insert(registry->instances,
 			 registry_index_hash_instance(registry, service, registration->label),
@@ -346,7 +345,7 @@ static enum registry_result update(struct registry *registry, struct instance *i
 	struct check **checks;
 
 	if (registry_group_make(registry, service, registration) ||
-	    !(checks = registry_check_make(registry, instance, registration)))
+	    registry_check_make(registry, instance, registration, &checks))
 		return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
 	registry_group_touch(registry, service, registration, 1);
 	registry_group_touch(registry, service, instance->registration, -1);
@@ -610,7 +609,7 @@ static void free_service(struct service *service)
 	for (size_t i = 0; i < service->n_instances; i++)
 		free_instance(service->instances[i]);
 	for (size_t i = 0; i < service->n_groups; i++)
-		registry_group_free(service->groups[i]);
+		free(service->groups[i]);
 	free(service->instances);
 	free(service->groups);
 	free(service->name);

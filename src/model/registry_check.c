@@ -69,15 +69,18 @@ static struct check *new_check(struct registry *registry, struct instance *insta
 	return check;
 }
 
-struct check **registry_check_make(struct registry *registry, struct instance *instance,
-				   const struct registration *registration)
+int registry_check_make(struct registry *registry, struct instance *instance,
+			const struct registration *registration, struct check ***made)
 {
-	struct check **checks = calloc(registration->n_checks + 1, sizeof(struct check *));
+	struct check **checks = NULL;
 	uint64_t newest = registry->newest_check_id;
 	size_t n;
 
-	if (!checks)
-		return NULL;
+	if (registration->n_checks) {
+		checks = calloc(registration->n_checks, sizeof(struct check *));
+		if (!checks)
+			return -1;
+	}
 	for (n = 0; n < registration->n_checks; n++) {
 		const struct check_spec *spec = &registration->checks[n];
 
@@ -87,7 +90,8 @@ struct check **registry_check_make(struct registry *registry, struct instance *i
 		if (!checks[n])
 			goto undo;
 	}
-	return checks;
+	*made = checks;
+	return 0;
 undo:
 	while (n-- > 0) {
 		if (checks[n]->check_id <= newest)
@@ -97,7 +101,14 @@ undo:
 		registry_check_free(checks[n]);
 	}
 	free(checks);
-	return NULL;
+	return -1;
+}
+
+void registry_check_release(struct registration *registration)
+{
+	if (registration)
+		registration->service = NULL;
+	record_registration_free(registration);
 }
 
 void registry_check_install(struct registry *registry, struct instance *instance,
@@ -123,7 +134,10 @@ void registry_check_install(struct registry *registry, struct instance *instance
 			registry->options.check_started(registry->options.cookie, checks[i]);
 	}
 	free(old_checks);
-	record_registration_free(old);
+	registry_check_release(old);
+	/* A million instances need not have a million copies of their services' names. */
+	free(registration->service);
+	registration->service = instance->service->name;
 }
 
 void registry_check_unmake(struct registry *registry, struct check **checks, size_t n)

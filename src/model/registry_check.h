@@ -10,10 +10,11 @@
 
 /*
  * The checks of a registration that `instance` is to have: present ones that stay, with their
- * state, and new ones, in the index. NULL when out of memory: nothing has changed.
+ * state, and new ones, in the index; NULL if there are none. -1 when out of memory: nothing has
+ * changed.
  */
-struct check **registry_check_make(struct registry *registry, struct instance *instance,
-				   const struct registration *registration);
+int registry_check_make(struct registry *registry, struct instance *instance,
+			const struct registration *registration, struct check ***made);
 
 /* Undoes registry_check_make() for an instance that had no checks. NULL is fine. */
 void registry_check_unmake(struct registry *registry, struct check **checks, size_t n);
@@ -21,6 +22,9 @@ void registry_check_unmake(struct registry *registry, struct check **checks, siz
 /* Puts a registration and its checks in place of what the instance had, if anything. */
 void registry_check_install(struct registry *registry, struct instance *instance,
 			    struct registration *registration, struct check **checks);
+
+/* Frees a registration that was installed. NULL is fine. */
+void registry_check_release(struct registration *registration);
 
 /* Takes a check out of the index and tells the prober. */
 void registry_check_stop(struct registry *registry, struct check *check);

@@ -43,14 +43,6 @@ static size_t group_keys(const struct service *service, const struct registratio
 	return n;
 }
 
-void registry_group_free(struct group *group)
-{
-	if (group) {
-		free(group->label);
-		free(group);
-	}
-}
-
 static struct group *new_group(struct registry *registry, struct service *service,
 			       const struct registry_group_key *key)
 {
@@ -65,14 +57,15 @@ static struct group *new_group(struct registry *registry, struct service *servic
 		service->groups = groups;
 		service->cap_groups = cap;
 	}
-	group = calloc(1, sizeof(*group));
+	group = calloc(1, sizeof(*group) + strlen(key->label) + 1);
 	if (!group)
 		return NULL;
-	*group = (struct group){ .kind = key->kind, .protocol = key->protocol, .service = service };
-	group->label = strdup(key->label);
-	if (!group->label ||
-	    table_insert(registry->groups, registry_index_hash_group(registry, key), group)) {
-		registry_group_free(group);
+	group->kind = key->kind;
+	group->protocol = key->protocol;
+	group->service = service;
+	strcpy(group->label, key->label);
+	if (table_insert(registry->groups, registry_index_hash_group(registry, key), group)) {
+		free(group);
 		return NULL;
 	}
 	group->position = service->n_groups;
@@ -93,7 +86,7 @@ void registry_group_drop(struct registry *registry, struct group *group)
 	table_remove(registry->groups, registry_index_hash_group(registry, &key), group);
 	service->groups[group->position] = service->groups[--service->n_groups];
 	service->groups[group->position]->position = group->position;
-	registry_group_free(group);
+	free(group);
 }
 
 int registry_group_make(struct registry *registry, struct service *service,

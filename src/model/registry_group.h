@@ -23,7 +23,4 @@ void registry_group_touch_namesake(struct registry *registry, struct service *se
 /* Takes a group without members, not dirty, out of its service and frees it. */
 void registry_group_drop(struct registry *registry, struct group *group);
 
-/* Frees a group that nothing refers to. */
-void registry_group_free(struct group *group);
-
 #endif
