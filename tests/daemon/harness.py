@@ -9,6 +9,7 @@ sleeps: wait_for() waits for a condition, with a limit. Processes are ended by t
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -66,14 +67,15 @@ def wait_for(condition, limit_s, about, every_s=0.02):
 
 
 def free_port():
-    """A port that is free for TCP and UDP on 127.0.0.1 right now."""
-    for _ in range(50):
+    """A port that is free for TCP and UDP right now, and that no client gets by chance: below the
+    range that the kernel picks from."""
+    for _ in range(200):
+        port = random.randrange(10240, 32768)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
                 socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = tcp.getsockname()[1]
             try:
-                udp.bind(("127.0.0.1", port))
+                tcp.bind(("0.0.0.0", port))
+                udp.bind(("0.0.0.0", port))
                 return port
             except OSError:
                 continue
