@@ -231,10 +231,12 @@ static void print_soa_record(struct buf *out, const struct prefix *prefix, const
 {
 	uint8_t soa[2 * NAME_MAX_LEN + SOA_NUMBERS];
 
-	if (len < SOA_NUMBERS || len > sizeof(soa))
+	if (len < SOA_NUMBERS || len > sizeof(soa)) {
+		print_record(out, prefix, RR_SOA, rdata, len);
 		return;
+	}
 	memcpy(soa, rdata, len);
-	wire_set32(soa + len - SOA_NUMBERS,
+	wire_set32(soa + (len - SOA_NUMBERS),
 		   atomic_load_explicit(&zone->serial, memory_order_relaxed));
 	print_record(out, prefix, RR_SOA, soa, len);
 }

@@ -189,7 +189,8 @@ class Dump:
         served = [f"{ZONE}.", f"{PART}."]
         inside = {name for name in self.between | self.hidden
                   if any(name.endswith("." + zone) or name == zone for zone in served)}
-        names = self.owners | inside
+        names = {name for name in self.owners | inside
+                 if ".big." not in name or name.startswith("10-9-0-1-")}  # one of them will do
         below = {f"No-Such.{name}" for name in names if not name.startswith("*")}
         below |= {f"a.b.{name}" for name in served}
         below |= {f"x.y.{host}.{ZONE}." for host in

@@ -9,7 +9,7 @@ import harness
 from harness import expect, expect_equal
 
 ZONE = "service.local"
-MANY = 20000
+MANY = 5000
 
 
 class Server:
@@ -83,7 +83,7 @@ def check_many(server):
         daemon.http("DELETE", f"/registry/services/moving/instances/10-2-0-{i + 1}-80")
         expect_equal(daemon.addresses(f"s{i}.{ZONE}"), [f"10.1.0.{i + 1}"], "while a dump runs")
     server.wait_event("dumped", before + 1)
-    harness.wait_for(lambda: re.search(r"^s19999\.", server.read(), re.M), 30, "the whole zone")
+    harness.wait_for(lambda: re.search(r"^s4999\.", server.read(), re.M), 30, "the whole zone")
     wanted = len(re.findall(rf"^s\d+\.{ZONE}\.\t5\tIN\tA\t", server.read(), re.M))
     expect_equal(wanted, MANY, "names that stay are in every dump")
 
