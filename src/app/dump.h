@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * dump: every zone that is served, as the master files ZONE.zone in the data directory, written
+ * dump: every zone that is served, as the master files ZONE.dump in the data directory, written
  * aside, synced and renamed.
  *
  * A thread that lives for one dump reads the catalog as workers do, a thousandth of a zone at a

@@ -114,7 +114,7 @@ def register_all(daemon):
 def dump(daemon, *zones):
     """Zone -> path of its dump."""
     daemon.send_signal(signal.SIGUSR1)
-    paths = {zone: os.path.join(daemon.data, f"{zone}.zone") for zone in zones}
+    paths = {zone: os.path.join(daemon.data, f"{zone}.dump") for zone in zones}
     for path in paths.values():
         harness.wait_for(lambda p=path: f"event=dumped file={p} " in daemon.log(), 20,
                          f"the log says that {path} is written")

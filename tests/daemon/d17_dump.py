@@ -15,7 +15,7 @@ MANY = 5000
 class Server:
     def __init__(self):
         self.daemon = harness.Daemon()
-        self.path = os.path.join(self.daemon.data, f"{ZONE}.zone")
+        self.path = os.path.join(self.daemon.data, f"{ZONE}.dump")
 
     def events(self, event):
         return re.findall(rf"^level=\w+ event={event} .*$", self.daemon.log(), re.M)
@@ -54,7 +54,7 @@ def check_file(server):
 
 def check_refusals(server):
     """What is no dump stays: somebody may keep the zone's own file there."""
-    harness.write_file(server.daemon.data, f"{ZONE}.zone", "; mine\n")
+    harness.write_file(server.daemon.data, f"{ZONE}.dump", "; mine\n")
     server.daemon.send_signal(signal.SIGUSR1)
     line = server.wait_event("dump-failed", 1)
     expect("is no dump" in line, line)
