@@ -70,7 +70,7 @@ static void init_output(struct output *output, const char *directory, const stru
 	name_print(origin->name, origin->len, zone);
 	if (asprintf(&output->file, "%s/%s.dump", directory, zone) < 0)
 		output->file = NULL;
-	if (asprintf(&output->aside, "%s/%s.zone.new", directory, zone) < 0)
+	if (asprintf(&output->aside, "%s/%s.dump.new", directory, zone) < 0)
 		output->aside = NULL;
 }
 
