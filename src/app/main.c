@@ -8,10 +8,12 @@
 #include "base/log.h"
 
 #include <event2/event.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static int print_help(void)
 {
@@ -24,6 +26,18 @@ static int print_help(void)
 static int print_version(void)
 {
 	return puts("rosterd " PACKAGE_VERSION) < 0 || fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Started with one of them closed, the next file to be opened would be what the log goes to. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= STDIN_FILENO && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
 }
 
 /*
@@ -54,6 +68,7 @@ int main(int argc, char **argv)
 	char message[512];
 	int status;
 
+	open_standard_files();
 	if (!conf_flags_parse(&flags, argc, argv, message, sizeof(message))) {
 		fprintf(stderr, "rosterd: %s\n", message);
 		return EXIT_USAGE;

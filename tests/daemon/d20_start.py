@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a start makes of its surroundings: descriptors, wildcard addresses."""
 
+import os
 import socket
 
 import harness
@@ -8,6 +9,13 @@ from harness import expect, expect_equal
 
 DESCRIPTORS = 64  # what a shell allows; the system allows more
 CLIENTS = 100
+
+
+class MuteDaemon(harness.Daemon):
+    """Without standard output and standard error."""
+
+    def command(self):
+        return ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *super().command()]
 
 
 class WildcardDaemon(harness.Daemon):
@@ -38,10 +46,20 @@ def check_apex_has_no_wildcard_address():
     daemon.stop()
 
 
+def check_log_goes_into_no_other_file():
+    daemon = MuteDaemon()
+    daemon.register(name="payment", ip="10.0.0.1", port=80)
+    daemon.stop()
+    for name in os.listdir(daemon.data):
+        with open(os.path.join(daemon.data, name), encoding="utf-8") as file:
+            expect("event=" not in file.read(), f"the log is in {name}")
+
+
 def main():
     harness.need("dig", "prlimit")
     check_dns_clients_leave_descriptors_to_http()
     check_apex_has_no_wildcard_address()
+    check_log_goes_into_no_other_file()
 
 
 harness.run(main)
