@@ -12,7 +12,7 @@ static octets16 lower16(octets16 octets)
 	return octets | (((octets16)(octets - 'A' < 26)) & 0x20);
 }
 
-size_t wire_name_parse(const uint8_t *at, const uint8_t *end, struct wire_name *name)
+static inline size_t parse_name(const uint8_t *at, const uint8_t *end, struct wire_name *name)
 {
 	size_t room = (size_t)(end - at), pos = 0;
 	uint8_t *label = name->labels;
@@ -40,6 +40,11 @@ size_t wire_name_parse(const uint8_t *at, const uint8_t *end, struct wire_name *
 		memcpy(name->name + i, &octets, sizeof(octets));
 	}
 	return pos;
+}
+
+size_t wire_name_parse(const uint8_t *at, const uint8_t *end, struct wire_name *name)
+{
+	return parse_name(at, end, name);
 }
 
 /* The octets of a record's owner, compressed or not; 0 if it is broken. */
@@ -147,7 +152,7 @@ enum wire_result wire_query_parse(const uint8_t *message, size_t len, struct wir
 		return WIRE_SILENT;
 	if (wire_get16(message + 4) != 1)
 		return WIRE_FORMERR;
-	name_len = wire_name_parse(at, end, &query->name);
+	name_len = parse_name(at, end, &query->name);
 	if (name_len == 0 || (size_t)(end - at) < name_len + 4)
 		return WIRE_FORMERR;
 	at += name_len;

@@ -4,36 +4,46 @@
 #include <netinet/udp.h>
 #include <string.h>
 
-static bool same_peer(const struct msghdr *a, const struct msghdr *b)
+/* Family, port and the IPv4 address, or the flow of IPv6: most of what tells peers apart. */
+static uint64_t peer_key(const struct udp_reply *reply)
 {
+	uint64_t key;
+
+	memcpy(&key, reply->query->msg_name, sizeof(key));
+	return key;
+}
+
+/* Whether replies with equal keys go the same way: an IPv4 peer without control data always. */
+static bool same_way(const struct msghdr *a, const struct msghdr *b)
+{
+	if (a->msg_namelen == sizeof(struct sockaddr_in) && a->msg_controllen == 0)
+		return true;
 	return a->msg_namelen == b->msg_namelen && a->msg_controllen == b->msg_controllen &&
 	       memcmp(a->msg_name, b->msg_name, a->msg_namelen) == 0 &&
 	       (a->msg_controllen == 0 ||
 		memcmp(a->msg_control, b->msg_control, a->msg_controllen) == 0);
 }
 
-/* The port tells most sockets apart; it stands at the same place for IPv4 and IPv6. */
-static unsigned hash_reply(const struct udp_reply *reply)
+static unsigned hash_reply(uint64_t key, size_t len)
 {
-	const struct sockaddr_in *peer = reply->query->msg_name;
-
-	return (peer->sin_port >> 8) + peer->sin_port * 8u + (unsigned)reply->len;
+	return (unsigned)(((key + len) * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
 }
 
 /* Puts a reply behind the train that it fits, or begins one with it. */
 static void board(struct udp_trains *trains, unsigned i)
 {
 	const struct udp_reply *reply = &trains->replies[i];
-	unsigned place = hash_reply(reply) % UDP_TRAIN_PLACES, train;
+	uint64_t key = peer_key(reply);
+	unsigned place = hash_reply(key, reply->len) % UDP_TRAIN_PLACES, train;
 
 	for (; trains->places[place]; place = (place + 1) % UDP_TRAIN_PLACES) {
 		const struct udp_reply *other;
 
 		train = trains->places[place] - 1u;
 		other = &trains->replies[trains->first[train]];
-		if (other->len != reply->len ||
+		if (trains->keys[train] != key || other->len != reply->len ||
 		    (trains->n_cars[train] + 1u) * reply->len > UDP_TRAIN_OCTETS ||
-		    !same_peer(other->query, reply->query))
+		    !same_way(other->query, reply->query))
 			continue;
 		trains->next[trains->last[train]] = (uint8_t)i;
 		trains->last[train] = (uint8_t)i;
@@ -42,6 +52,7 @@ static void board(struct udp_trains *trains, unsigned i)
 	}
 	train = trains->n_out++;
 	trains->places[place] = (uint8_t)(train + 1);
+	trains->keys[train] = key;
 	trains->first[train] = trains->last[train] = (uint8_t)i;
 	trains->n_cars[train] = 1;
 }

@@ -45,6 +45,7 @@ struct udp_trains {
 	struct iovec iov[LIMIT_UDP_BATCH];
 
 	/* udp_train.c alone */
+	uint64_t keys[LIMIT_UDP_BATCH];   /* of each train, what its peer is told apart by */
 	uint8_t places[UDP_TRAIN_PLACES]; /* train + 1, 0: none */
 	uint8_t first[LIMIT_UDP_BATCH];   /* of each train, its first reply */
 	uint8_t last[LIMIT_UDP_BATCH];    /* and its last one so far */

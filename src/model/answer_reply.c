@@ -143,17 +143,20 @@ static size_t record_off(const struct rrset *set, uint32_t i)
  */
 static void put_whole(struct reply *reply, const struct rrset *set, uint32_t first)
 {
+	uint8_t *at = reply->writer.at;
 	size_t start = record_off(set, first);
 	size_t end = set->n_rotate == set->count ? set->len : record_off(set, set->n_rotate);
 
-	if (start == 0) {
-		copy_records(reply, set->records, set->len);
-	} else {
-		copy_records(reply, set->records + start, end - start);
-		copy_records(reply, set->records, start);
-		copy_records(reply, set->records + end, set->len - end);
-	}
+	reply->writer.at += set->len;
 	reply->n_answer += set->count;
+	if (start == 0) {
+		memcpy(at, set->records, set->len);
+		return;
+	}
+	memcpy(at, set->records + start, end - start);
+	memcpy(at + (end - start), set->records, start);
+	if (end < set->len)
+		memcpy(at + end, set->records + end, set->len - end);
 }
 
 /* Copies records [first, end), or as many of them as fit, whole. */
@@ -252,7 +255,7 @@ static __attribute__((noinline)) bool put_targets(struct reply *reply, struct wa
 }
 
 /* The same where all is known to fit and every target within a pointer's reach. */
-static void put_targets_fast(struct reply *reply, struct walk *walk, uint32_t n, uint32_t ttl_s)
+static bool put_targets_fast(struct reply *reply, struct walk *walk, uint32_t n, uint32_t ttl_s)
 {
 	const uint8_t *answer = walk->answer, *additional = walk->additional;
 	const uint8_t *message = reply->writer.message;
@@ -260,8 +263,10 @@ static void put_targets_fast(struct reply *reply, struct walk *walk, uint32_t n,
 
 	for (; n > 0; n--) {
 		size_t off = (size_t)(answer - message) + RR_SRV_TARGET_AT;
+		unsigned left = *additional++;
 
-		for (unsigned left = *additional++; left > 0; left--) {
+		reply->n_additional += left;
+		for (; left > 0; left--) {
 			size_t len = additional[3] == RR_A ? RR_A_LEN : RR_AAAA_LEN;
 
 			memcpy(at, additional, RR_A_LEN);
@@ -277,39 +282,30 @@ static void put_targets_fast(struct reply *reply, struct walk *walk, uint32_t n,
 	}
 	*walk = (struct walk){ answer, additional };
 	reply->writer.at = at;
+	return true;
 }
 
 /* Addresses of the targets of a whole SRV set whose records begin at `answer`, as many as fit. */
 static void put_all_targets(struct reply *reply, const struct rrset *set, uint32_t first,
 			    const uint8_t *answer, uint32_t ttl_s)
 {
-	const uint8_t *start = (const uint8_t *)set + set->add_off;
+	const uint8_t *start = (const uint8_t *)set + set->add_off, *end;
 	struct walk walk = { .answer = answer, .additional = skip_targets(start, first) };
-	uint32_t behind = set->n_rotate - first, rest = set->count - set->n_rotate;
+	bool fast = wire_fits(&reply->writer, set->add_len) &&
+		    reply->writer.at - reply->writer.message <= WIRE_POINTER_MAX;
+	bool (*put)(struct reply *, struct walk *, uint32_t, uint32_t) =
+		fast ? put_targets_fast : put_targets;
 
-	if (wire_fits(&reply->writer, set->add_len) &&
-	    reply->writer.at - reply->writer.message <= WIRE_POINTER_MAX) {
-		const uint8_t *end;
-
-		put_targets_fast(reply, &walk, behind, ttl_s);
-		end = walk.additional;
-		walk.additional = start;
-		put_targets_fast(reply, &walk, first, ttl_s);
-		walk.additional = end;
-		put_targets_fast(reply, &walk, rest, ttl_s);
-		reply->n_additional += set->add_count;
-	} else {
-		const uint8_t *end;
-
-		if (!put_targets(reply, &walk, behind, ttl_s))
-			return;
-		end = walk.additional;
-		walk.additional = start;
-		if (!put_targets(reply, &walk, first, ttl_s))
-			return;
-		walk.additional = end;
-		put_targets(reply, &walk, rest, ttl_s);
-	}
+	/* In the order of the records: from the drawn one on, those before it, the other tiers. */
+	if (!put(reply, &walk, set->n_rotate - first, ttl_s))
+		return;
+	end = walk.additional;
+	walk.additional = start;
+	if (first && !put(reply, &walk, first, ttl_s))
+		return;
+	walk.additional = end;
+	if (set->n_rotate < set->count)
+		put(reply, &walk, set->count - set->n_rotate, ttl_s);
 }
 
 static void set_serial(struct reply *reply, const struct subject *subject)
@@ -324,14 +320,18 @@ void answer_reply_put(struct reply *reply, const struct subject *subject, const 
 	uint32_t ttl_s = answer_ttl_s(reply, entry, set);
 	uint16_t owner = (uint16_t)(0xc000 | subject->off);
 	uint8_t *start = reply->writer.at;
-	uint32_t first = set->n_rotate > 1 ? draw(&reply->answer->random, set) : 0;
+	uint32_t first = 0;
 
-	if (set->limit && set->limit < set->count)
+	if (set->limit && set->limit < set->count) {
 		put_drawn(reply, set);
-	else if (wire_fits(&reply->writer, set->len))
-		put_whole(reply, set, first);
-	else
-		put_cut(reply, set, first);
+	} else {
+		if (set->n_rotate > 1)
+			first = draw(&reply->answer->random, set);
+		if (wire_fits(&reply->writer, set->len))
+			put_whole(reply, set, first);
+		else
+			put_cut(reply, set, first);
+	}
 	if (ttl_s != set->ttl_s || owner != RR_OWNER_QUESTION)
 		patch_records(start, reply->writer.at, owner, ttl_s);
 	if (reply->flags & WIRE_TC)
