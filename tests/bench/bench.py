@@ -10,18 +10,20 @@ counts is the ratio of the CPU times (user and system, of all threads) per answe
 median over the rounds, with the least and the most. Instructions come from callgrind: two runs of N
 and of 2N queries, whose difference is free of start and load.
 
-Rows: udp (1,000 and 250,000 services), shared (the same, clients share sockets), callgrind, tcp,
-memory, size (10,000 instances against 10), low (50,000 queries a second).
+Rows: udp (1,000 and 250,000 services; 256 clients with one query each at a time), shared (the same
+for 4 clients with 64 each: forwarders), callgrind, tcp, memory,
+size (10,000 instances against 10), low (50,000 queries a second).
 """
 
 import argparse
+import glob
+import os
+import re
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import os
-import glob
-import re
 
 import dataset
 import servers
@@ -353,6 +355,7 @@ def choose_servers(names):
 def main():
     options = parse_options()
     table = Table()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by a signal"))
     try:
         if {"udp", "shared", "memory"} & set(options.rows):
             say("udp, shared, memory")

@@ -13,8 +13,9 @@
  *   --name LABEL        asks for A of this one service instead
  *   --edns              with an OPT record of 1232 octets
  *   --seed S  --count N
- *   --sockets S         distinct clients (64)
- *   --window W          outstanding queries of each (4)
+ *   --sockets S         distinct clients (256)
+ *   --window W          outstanding queries of each (1: more would let a server answer one client
+ *                       in trains)
  *   --shared            4 sockets with a window of 64: forwarders
  *   --rate R            no windows: R queries a second, one at a time, evenly
  *   --tcp C             C connections, pipelined (window 16)
@@ -85,7 +86,7 @@ static struct settings settings = {
 	.seed = 1,
 	.count = 100000,
 	.limit_s = 120,
-	.n_sockets = 64,
+	.n_sockets = 256,
 };
 static struct totals totals;
 static struct client clients[MAX_SOCKETS];
@@ -503,7 +504,7 @@ static void parse_options(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 		parse_option(option, optarg);
 	if (!settings.window)
-		settings.window = settings.is_tcp ? 16 : 4;
+		settings.window = settings.is_tcp ? 16 : 1;
 	if (!settings.port || !settings.count || !settings.n_services ||
 	    settings.n_services > 1000000 || !settings.n_sockets ||
 	    settings.n_sockets > MAX_SOCKETS || settings.window > MAX_WINDOW)
