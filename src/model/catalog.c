@@ -82,7 +82,7 @@ static void free_retired(struct rcu_head *head)
 	}
 }
 
-/* Frees `item`, now invisible, when no reader can use it any more. */
+/* Frees `item`, once catalog_publish() has ended this batch and no reader can use it any more. */
 static void retire(struct catalog *catalog, void *item)
 {
 	struct retired *retired = catalog->retired;
@@ -90,10 +90,11 @@ static void retire(struct catalog *catalog, void *item)
 	if (!retired || retired->n == RETIRE_CHUNK) {
 		retired = malloc(sizeof(*retired));
 		if (!retired) {
-			/* No memory to remember it by: wait here, this once. */
-			synchronize_rcu();
-			sanitize_acquire(&grace_period);
-			free(item);
+			/*
+			 * No memory to remember it by, so it is never freed: to wait here would be
+			 * too early, for aliases may refer to it until the writes of this batch
+			 * have replaced them.
+			 */
 			return;
 		}
 		retired->next = catalog->retired;
@@ -438,6 +439,7 @@ static void retire_zone(struct zone *zone)
 
 	if (!retired) {
 		synchronize_rcu();
+		sanitize_acquire(&grace_period);
 		zone_free(zone);
 		return;
 	}
@@ -445,16 +447,20 @@ static void retire_zone(struct zone *zone)
 	call_rcu(&retired->rcu, free_retired_zone);
 }
 
-int catalog_set_zones(struct catalog *catalog, struct zone *const *zones, size_t n)
+struct zone_list *catalog_zone_list_new(size_t n)
+{
+	struct zone_list *list = calloc(1, sizeof(*list) + n * sizeof(struct zone *));
+
+	if (list)
+		list->n = n;
+	return list;
+}
+
+void catalog_set_zones(struct catalog *catalog, struct zone_list *list)
 {
 	struct zone_list *old = atomic_load_explicit(&catalog->zones, memory_order_relaxed);
-	struct zone_list *list = malloc(sizeof(*list) + n * sizeof(struct zone *));
 
-	if (!list)
-		return -1;
-	list->n = n;
-	memcpy(list->zones, zones, n * sizeof(struct zone *));
-	qsort(list->zones, n, sizeof(struct zone *), compare_zones);
+	qsort(list->zones, list->n, sizeof(struct zone *), compare_zones);
 	atomic_store_explicit(&catalog->zones, list, memory_order_release);
 	catalog_reader_online();
 	for (size_t i = 0; i < old->n; i++)
@@ -462,7 +468,6 @@ int catalog_set_zones(struct catalog *catalog, struct zone *const *zones, size_t
 			retire_zone(old->zones[i]);
 	catalog_reader_offline();
 	retire(catalog, old);
-	return 0;
 }
 
 void catalog_publish(struct catalog *catalog, uint32_t serial)
@@ -485,7 +490,7 @@ void catalog_publish(struct catalog *catalog, uint32_t serial)
 struct catalog *catalog_new(void)
 {
 	struct catalog *catalog = calloc(1, sizeof(*catalog));
-	struct zone_list *list = calloc(1, sizeof(*list));
+	struct zone_list *list = catalog_zone_list_new(0);
 
 	if (!catalog || !list) {
 		free(catalog);

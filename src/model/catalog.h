@@ -274,11 +274,14 @@ struct zone *catalog_zone_new(struct catalog *catalog, const uint8_t *origin, si
 /* Frees a zone that was never published. NULL is fine. */
 void catalog_zone_free(struct zone *zone);
 
+/* A list of `n` zones, for the caller to fill and to publish or free(). NULL: out of memory. */
+struct zone_list *catalog_zone_list_new(size_t n);
+
 /*
- * Publishes the list of zones and frees those of the old list that are not in it. Every zone must
- * have an apex entry. -1 when out of memory: nothing has changed.
+ * Publishes a list of zones, in any order, which the catalog owns from here on, and frees the zones
+ * of the old list that are not in it. Every zone must have an apex entry.
  */
-int catalog_set_zones(struct catalog *catalog, struct zone *const *zones, size_t n);
+void catalog_set_zones(struct catalog *catalog, struct zone_list *list);
 
 /*
  * A new entry with the name and room for `n_sets` sets of `sets_len` octets in all behind it

@@ -405,21 +405,23 @@ fail:
 int compile_set_zones(struct compile *compile, struct static_zone *contents, size_t n,
 		      uint64_t now_ms, char *message, size_t message_size)
 {
-	struct compile_zone *old = compile->zones;
-	struct compile_zone *new = prepare_zones(compile, contents, n, message, message_size);
-	struct zone **list = malloc((n + 1) * sizeof(struct zone *));
+	struct compile_zone *old = compile->zones, *new;
+	struct zone_list *list = catalog_zone_list_new(n);
 	size_t n_old = compile->n_zones;
-	int result = 0;
 
-	if (!new || !list) {
-		free(new);
+	if (!list) {
+		snprintf(message, message_size, "out of memory");
+		return -1;
+	}
+	new = prepare_zones(compile, contents, n, message, message_size);
+	if (!new) {
 		free(list);
 		return -1;
 	}
 	for (size_t i = 0; i < n; i++) {
 		const struct compile_zone *was = find_zone(compile, &contents[i]);
 
-		list[i] = new[i].zone;
+		list->zones[i] = new[i].zone;
 		if (was)
 			update_zone(compile, was, &new[i]);
 		else
@@ -428,15 +430,11 @@ int compile_set_zones(struct compile *compile, struct static_zone *contents, siz
 	compile->zones = new;
 	compile->n_zones = n;
 	compile_run(compile, now_ms);
-	if (catalog_set_zones(compile->catalog, list, n)) {
-		log_event(LOG_ERROR, "publish-failed", "reason", "out of memory", NULL);
-		result = -1;
-	}
+	catalog_set_zones(compile->catalog, list);
 	for (size_t i = 0; i < n_old; i++)
 		static_zone_fini(&old[i].content);
 	free(old);
-	free(list);
-	return result;
+	return 0;
 }
 
 /* ---- Life ---- */

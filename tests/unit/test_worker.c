@@ -79,6 +79,7 @@ static void put_big(void)
 static void make_zone(void)
 {
 	struct static_zone content = { 0 };
+	struct zone_list *list;
 	uint8_t origin[NAME_MAX_LEN];
 	size_t len = name_parse("example", origin);
 	struct address address = { 0 };
@@ -93,7 +94,10 @@ static void make_zone(void)
 	static_zone_fini(&content);
 	put_small(1);
 	put_big();
-	ck_assert_int_eq(catalog_set_zones(catalog, &zone, 1), 0);
+	list = catalog_zone_list_new(1);
+	ck_assert_ptr_nonnull(list);
+	list->zones[0] = zone;
+	catalog_set_zones(catalog, list);
 	catalog_publish(catalog, 1);
 }
 
