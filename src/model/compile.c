@@ -66,14 +66,16 @@ struct group_names {
 	struct compile_name full, srv;
 };
 
-static void name_tag(const struct compile *compile, const struct group *group,
-		     struct group_names *names)
+static void name_tag(const struct compile *compile, const struct compile_zone *zone,
+		     const struct group *group, struct group_names *names)
 {
 	const struct service *service = group->service;
+	const struct instance *namesake =
+		registry_find_label(compile->registry, service, group->label);
 	char owner[LIMIT_LABEL + 2], tag[LIMIT_LABEL + 2];
 	bool is_protocol = strcmp(group->label, "tcp") == 0 || strcmp(group->label, "udp") == 0;
 
-	if (!registry_find_label(compile->registry, service, group->label))
+	if (!namesake || !compile_zone_shows(zone, namesake->registration))
 		names->full = compile_name_2(group->label, service->name);
 	if (!is_protocol && compile_name_has_underscore(service->name) &&
 	    compile_name_has_underscore(group->label))
@@ -81,7 +83,8 @@ static void name_tag(const struct compile *compile, const struct group *group,
 					    compile_name_underscore(group->label, tag));
 }
 
-static struct group_names name_group(const struct compile *compile, const struct group *group)
+static struct group_names name_group(const struct compile *compile, const struct compile_zone *zone,
+				     const struct group *group)
 {
 	const struct service *service = group->service;
 	struct group_names names;
@@ -98,7 +101,7 @@ static struct group_names name_group(const struct compile *compile, const struct
 						   compile_name_protocols[group->protocol]);
 		break;
 	case GROUP_TAG:
-		name_tag(compile, group, &names);
+		name_tag(compile, zone, group, &names);
 		break;
 	case GROUP_PORT:
 		if (compile_name_has_underscore(group->label))
@@ -119,7 +122,7 @@ static const struct entry *compile_group(struct compile *compile, const struct c
 					 uint64_t stable_until_ms)
 {
 	const struct service *service = group->service;
-	struct group_names names = name_group(compile, group);
+	struct group_names names = name_group(compile, zone, group);
 	bool exists = compile_set_collect(&compile->set, zone, group) > 0;
 	const struct entry *full = NULL;
 	struct entry *entry;
@@ -178,7 +181,8 @@ static void set_stable(const struct compile_zone *zone, const struct compile_nam
 {
 	const struct entry *entry = catalog_find(zone->zone, name->name, name->len);
 
-	if (entry && !(atomic_load_explicit(&entry->flags, memory_order_relaxed) & ENTRY_STATIC))
+	if (entry && !(atomic_load_explicit(&entry->flags, memory_order_relaxed) &
+		       (ENTRY_STATIC | ENTRY_EMPTY)))
 		catalog_set_stable(entry, stable_until_ms);
 }
 
@@ -187,7 +191,7 @@ static void refresh_groups(const struct compile *compile, const struct compile_z
 			   const struct service *service, uint64_t stable_until_ms)
 {
 	for (size_t i = 0; i < service->n_groups; i++) {
-		struct group_names names = name_group(compile, service->groups[i]);
+		struct group_names names = name_group(compile, zone, service->groups[i]);
 
 		if (names.full.len)
 			set_stable(zone, &names.full, stable_until_ms);
@@ -210,12 +214,14 @@ static void compile_instance(struct compile *compile, const struct compile_zone 
 			withdraw(compile, zone, &name);
 		return;
 	}
-	if (instance->dirt == INSTANCE_RENEWED) {
-		set_stable(zone, &name, end_ms);
+	if (!compile_zone_shows(zone, registration)) {
+		/* A tag of that name has it then; its group is as dirty as we are. */
+		if (instance->dirt == INSTANCE_CHANGED)
+			withdraw(compile, zone, &name);
 		return;
 	}
-	if (!compile_zone_shows(zone, registration)) {
-		withdraw(compile, zone, &name);
+	if (instance->dirt == INSTANCE_RENEWED) {
+		set_stable(zone, &name, end_ms);
 		return;
 	}
 	compile->set.members[0] = instance;
@@ -292,6 +298,8 @@ bool compile_collides(void *cookie, const struct registration *registration, cha
 	for (size_t z = 0; z < compile->n_zones; z++) {
 		const struct compile_zone *zone = &compile->zones[z];
 
+		if (!compile_zone_shows(zone, registration))
+			continue;
 		for (size_t i = 0; i < n; i++) {
 			char text[NAME_TEXT_MAX];
 

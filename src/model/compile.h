@@ -7,7 +7,7 @@
  *
  *   <service>                         A AAAA SRV TXT   GROUP_ALL
  *   _<service>._<proto>               SRV              GROUP_PROTOCOL
- *   <tag>.<service>                   A AAAA SRV TXT   GROUP_TAG, where no instance has that label
+ *   <tag>.<service>                   A AAAA SRV TXT   GROUP_TAG, unless an instance has that label
  *   _<service>._<tag>                 SRV              GROUP_TAG, but for the tags tcp and udp
  *   _<port-name>._<proto>.<service>   SRV              GROUP_PORT
  *   <instance>.<service>              A AAAA SRV TXT   each instance, healthy or not

@@ -229,8 +229,11 @@ static void remove_instance(struct registry *registry, struct instance *instance
 		     instance);
 	service->instances[instance->position] = service->instances[--service->n_instances];
 	service->instances[instance->position]->position = instance->position;
-	if (service->n_instances == 0)
+	if (service->n_instances == 0) {
+		/* Should it be back before the next compile, it begins anew all the same. */
+		service->ttl_s = service->answer_limit = 0;
 		registry->n_services--;
+	}
 	registry_group_touch(registry, service, registration, -1);
 	registry_group_touch_namesake(registry, service, registration->label);
 	registry_dirty_instance(registry, instance, INSTANCE_GONE);
@@ -349,6 +352,7 @@ static enum registry_result update(struct registry *registry, struct instance *i
 		return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
 	registry_group_touch(registry, service, registration, 1);
 	registry_group_touch(registry, service, instance->registration, -1);
+	registry_group_touch_namesake(registry, service, registration->label);
 	registry_check_install(registry, instance, registration, checks);
 	settle(registry, instance, now_ms);
 	outcome->instance = instance;
@@ -443,8 +447,11 @@ static enum registry_result apply_heartbeat(struct registry *registry, const str
 		return fail(outcome, REGISTRY_NOT_FOUND, "no such instance: register again");
 	if (heartbeat->output)
 		set_output(&instance->output, heartbeat->output);
-	if (heartbeat->status)
+	if (heartbeat->status && *heartbeat->status != instance->reported) {
 		instance->reported = *heartbeat->status;
+		/* Whether its checks can bring it back depends on it. */
+		registry_dirty_refresh(registry, service);
+	}
 	renew_lease(registry, instance, now_ms);
 	restate(registry, instance, now_ms);
 	outcome->instance = instance;

@@ -379,6 +379,62 @@ START_TEST(delegation_hides_what_is_below)
 }
 END_TEST
 
+START_TEST(tag_keeps_its_name_where_its_namesake_is_hidden)
+{
+	add_zone("eu.example", NULL, "eu");
+	add("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80,\"tags\":[\"blue\",\"eu\"]}");
+	add("{\"name\":\"a\",\"id\":\"blue\",\"ip\":\"10.0.0.2\",\"port\":80,\"lease\":\"9s\"}");
+	ck_assert_int_eq(count_a("blue.a.eu.example."), 1);
+	ck_assert_int_eq(count("_a._blue.eu.example.", LDNS_RR_TYPE_SRV), 1);
+	/* Whatever becomes of the namesake. */
+	world_heartbeat(&world, "{\"service\":\"a\",\"id\":\"blue\"}", text);
+	add("{\"name\":\"a\",\"id\":\"blue\",\"ip\":\"10.0.0.3\",\"port\":80}");
+	ck_assert_int_eq(count_a("blue.a.eu.example."), 1);
+	ck_assert_int_eq(count("_a._blue.eu.example.", LDNS_RR_TYPE_SRV), 1);
+	add("{\"name\":\"a\",\"id\":\"blue\",\"ip\":\"10.0.0.3\",\"port\":80,\"tags\":[\"eu\"]}");
+	ck_assert_int_eq(count("blue.a.eu.example.", LDNS_RR_TYPE_SRV), 1);
+	ck_assert_int_eq(count_a("a.eu.example."), 2);
+	drop("a", "blue");
+	ck_assert_int_eq(count_a("blue.a.eu.example."), 1);
+}
+END_TEST
+
+START_TEST(zone_that_hides_an_instance_does_not_refuse_it)
+{
+	add_zone("service.local", write_zone("www A 192.0.2.1\n"), "eu");
+	ck_assert_int_eq(add("{\"name\":\"www\",\"ip\":\"10.0.0.1\",\"port\":80}"), 201);
+	ck_assert_int_eq(
+		add("{\"name\":\"www\",\"ip\":\"10.0.0.2\",\"port\":80,\"tags\":[\"eu\"]}"), 409);
+}
+END_TEST
+
+START_TEST(static_name_below_a_hidden_service_keeps_its_ttl)
+{
+	/* "a" itself is an empty non-terminal then, whatever the leases of the service. */
+	add_zone("service.local", write_zone("b.a A 192.0.2.1\n"), "eu");
+	add("{\"name\":\"a\",\"ip\":\"10.0.0.1\",\"port\":80,\"lease\":\"2s\"}");
+	ldns_pkt *const reply = ask("a", LDNS_RR_TYPE_A);
+	ck_assert_int_eq(ldns_pkt_get_rcode(reply), LDNS_RCODE_NOERROR);
+	ck_assert_uint_eq(ldns_rr_ttl(ldns_rr_list_rr(ldns_pkt_authority(reply), 0)), 5);
+	ldns_pkt_free(reply);
+}
+END_TEST
+
+START_TEST(ttl_knows_when_a_reported_status_no_longer_holds)
+{
+	add("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80,"
+	    "\"checks\":[{\"kind\":\"tcp\",\"interval\":\"2s\",\"rise\":1,\"fall\":1}]}");
+	add("{\"name\":\"a\",\"id\":\"y\",\"ip\":\"10.0.0.2\",\"port\":80}");
+	world_probe(&world, "a", "x", 0, true, text);
+	world_heartbeat(&world, "{\"service\":\"a\",\"id\":\"x\",\"status\":\"critical\"}", text);
+	world_probe(&world, "a", "x", 0, false, text);
+	ck_assert_uint_eq(ttl_s("a"), 5);
+	/* From here on one good result, in 1.8 s at the soonest, brings it back. */
+	world_heartbeat(&world, "{\"service\":\"a\",\"id\":\"x\",\"status\":\"passing\"}", text);
+	ck_assert_uint_eq(ttl_s("a"), 1);
+}
+END_TEST
+
 START_TEST(bad_zone_changes_nothing)
 {
 	struct world_zone zone = { .origin = strdup("service.local") };
@@ -413,6 +469,10 @@ int main(void)
 	tcase_add_test(tcase, zone_file_may_change);
 	tcase_add_test(tcase, static_name_hides_a_service_until_it_goes);
 	tcase_add_test(tcase, delegation_hides_what_is_below);
+	tcase_add_test(tcase, tag_keeps_its_name_where_its_namesake_is_hidden);
+	tcase_add_test(tcase, zone_that_hides_an_instance_does_not_refuse_it);
+	tcase_add_test(tcase, static_name_below_a_hidden_service_keeps_its_ttl);
+	tcase_add_test(tcase, ttl_knows_when_a_reported_status_no_longer_holds);
 	tcase_add_test(tcase, bad_zone_changes_nothing);
 	suite_add_tcase(suite, tcase);
 	SRunner *const runner = srunner_create(suite);

@@ -530,6 +530,21 @@ START_TEST(policy_belongs_to_the_service_while_it_lasts)
 }
 END_TEST
 
+START_TEST(policy_does_not_outlive_its_service_within_one_round)
+{
+	const uint16_t limit = 3;
+
+	apply_json("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80,\"ttl\":\"30s\"}",
+		   T0_MS);
+	set_policy("a", NULL, &limit);
+	drain();
+	deregister("a", "x");
+	apply_json("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80}", T0_MS);
+	ck_assert_uint_eq(registry_find_service(registry, "a")->answer_limit, 0);
+	ck_assert_uint_eq(registry_ttl_s(registry, registry_find_service(registry, "a")), 5);
+}
+END_TEST
+
 START_TEST(the_same_policy_again_changes_nothing)
 {
 	const uint32_t ttl_s = 30;
@@ -598,6 +613,7 @@ int main(void)
 	tcase_add_test(tcase, result_that_changes_nothing_is_no_revision);
 	tcase_add_test(tcase, ttl_is_the_services_or_the_servers);
 	tcase_add_test(tcase, policy_belongs_to_the_service_while_it_lasts);
+	tcase_add_test(tcase, policy_does_not_outlive_its_service_within_one_round);
 	tcase_add_test(tcase, the_same_policy_again_changes_nothing);
 	tcase_add_test(tcase, many_expire_each_at_its_time);
 	suite_add_tcase(suite, tcase);
