@@ -33,9 +33,11 @@ static struct rrset *open_set(struct build *build)
 	return (struct rrset *)(void *)(build->sets.data + build->set_off);
 }
 
+/* Offsets have 32 bits, and build_entry() adds a header to them. */
 static bool is_failed(const struct build *build)
 {
-	return build->failed || build->sets.failed || build->records.failed;
+	return build->failed || build->sets.failed || build->records.failed ||
+	       build->sets.len > UINT32_MAX / 2;
 }
 
 static void align(struct build *build, size_t to)

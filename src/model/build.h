@@ -2,7 +2,7 @@
 /*
  * build: puts entries of the catalog together, set by set, record by record. The only place that
  * writes the layout of struct rrset; what the fields mean stands in model/catalog.h. Control thread
- * only. Out of memory is sticky and shows at build_entry().
+ * only. Out of memory, or over 2 GiB of one name, is sticky and shows at build_entry().
  *
  *     build_begin(&build);
  *     build_set(&build, RR_A, ttl_s);
