@@ -396,8 +396,7 @@ static void on_accept_timer(evutil_socket_t fd, short what, void *cookie)
 
 	(void)fd;
 	(void)what;
-	if (!tcp->on_drained)
-		event_add(tcp->acceptable, NULL);
+	event_add(tcp->acceptable, NULL);
 }
 
 static void on_acceptable(evutil_socket_t fd, short what, void *cookie)
@@ -469,6 +468,7 @@ void tcp_drain(struct tcp *tcp, void (*on_drained)(void *cookie), void *cookie)
 	struct connection *connection = TAILQ_FIRST(&tcp->connections);
 
 	event_del(tcp->acceptable);
+	event_del(tcp->accept_timer);
 	while (connection) {
 		struct connection *next = TAILQ_NEXT(connection, by_age);
 
