@@ -251,13 +251,13 @@ static void reload(struct control *control)
 	zones = zones_read(&conf, message, sizeof(message));
 	if (!zones)
 		goto fail;
-	registry_set_ttl(control->registry, conf.ttl_s);
 	if (compile_set_zones(control->compile, zones, conf.n_zones, clock_mono_ms(), message,
 			      sizeof(message))) {
 		zones_free(zones, conf.n_zones);
 		goto fail;
 	}
 	free(zones);
+	registry_set_ttl(control->registry, conf.ttl_s);
 	publish_soon(control);
 	log_event(LOG_INFO, "reloaded", "zones", log_fmt("%zu", conf.n_zones), NULL);
 	conf_fini(&conf);
