@@ -458,6 +458,8 @@ struct compile *compile_new(struct registry *registry, struct catalog *catalog,
 	compile->catalog = catalog;
 	compile->counters = counters;
 	compile_set_init(&compile->set);
+	/* Zones are made with the newest serial: the first ones too never go back. */
+	catalog_publish(catalog, (uint32_t)registry_revision(registry));
 	return compile;
 }
 

@@ -6,6 +6,7 @@
 #include "../lib/world.h"
 
 #include "dns/name.h"
+#include "io/zonefile.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -317,6 +318,23 @@ START_TEST(new_zone_shows_what_is_there)
 }
 END_TEST
 
+START_TEST(serial_of_the_first_zone_is_the_revision)
+{
+	struct static_zone content = { 0 };
+	const struct address address = { .has_v4 = true, .v4 = { 127, 0, 0, 1 } };
+	uint8_t origin[NAME_MAX_LEN];
+	const size_t len = name_parse("service.local", origin);
+
+	world_fini(&world);
+	world_init(&world, 3);
+	ck_assert_int_eq(zonefile_default(origin, len, &address, &content), 0);
+	ck_assert_int_eq(
+		compile_set_zones(world.compile, &content, 1, world.now_ms, text, sizeof(text)), 0);
+	const struct zone *const zone = catalog_zones(world.catalog)->zones[0];
+	ck_assert_uint_eq(atomic_load(&zone->serial), registry_revision(world.registry));
+}
+END_TEST
+
 START_TEST(zone_file_may_change)
 {
 	add("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80}");
@@ -466,6 +484,7 @@ int main(void)
 	tcase_add_test(tcase, ttl_counts_down_to_the_soonest_change);
 	tcase_add_test(tcase, churn_leaves_what_the_registry_has);
 	tcase_add_test(tcase, new_zone_shows_what_is_there);
+	tcase_add_test(tcase, serial_of_the_first_zone_is_the_revision);
 	tcase_add_test(tcase, zone_file_may_change);
 	tcase_add_test(tcase, static_name_hides_a_service_until_it_goes);
 	tcase_add_test(tcase, delegation_hides_what_is_below);
