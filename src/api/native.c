@@ -59,7 +59,7 @@ static int tell_outcome(const struct slot *slot, json_t *said, const struct outc
 	if (instance && !(put(said, "service", json_string(instance->registration->service)) &&
 			  put(said, "id", json_string(instance->registration->id)) &&
 			  put(said, "name", json_string(instance->registration->label)) &&
-			  put(said, "status", json_string(health_status_name(instance->status)))))
+			  put(said, "health", json_string(health_status_name(instance->status)))))
 		return 503;
 	return status;
 }

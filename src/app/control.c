@@ -547,6 +547,8 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 		  "revision", log_fmt("%" PRIu64, registry_revision(control.registry)), NULL);
 	if (event_base_dispatch(control.base) >= 0)
 		status = EXIT_SUCCESS;
+	if (revision_settle(control.revision, registry_revision(control.registry)))
+		log_event(LOG_ERROR, "revision-not-saved", "error", strerror(errno), NULL);
 	log_event(LOG_INFO, "stopped", NULL);
 out:
 	fini(&control);

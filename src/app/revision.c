@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCK (UINT64_C(1) << 30)
+#define BLOCK (UINT64_C(1) << 24)
 
 /* JSON numbers are exact up to here (RFC 8259 6). */
 #define REVISION_MAX (UINT64_C(1) << 53)
@@ -79,7 +79,8 @@ static int write_mark(int directory, uint64_t mark)
 struct revision *revision_open(const char *directory, char *message, size_t message_size)
 {
 	struct revision *revision = calloc(1, sizeof(*revision));
-	uint64_t mark = 0;
+	uint64_t mark;
+	int found;
 
 	if (!revision) {
 		snprintf(message, message_size, "out of memory");
@@ -103,15 +104,14 @@ struct revision *revision_open(const char *directory, char *message, size_t mess
 			 directory);
 		goto fail;
 	}
-	if (read_mark(revision->directory, &mark) < 0) {
+	found = read_mark(revision->directory, &mark);
+	if (found < 0) {
 		snprintf(message, message_size, "%s/revision: %s", directory,
 			 errno == EINVAL ? "not a revision number" : strerror(errno));
 		goto fail;
 	}
 	/* Should the directory be lost, the clock keeps the numbers above the earlier ones. */
-	revision->first = clock_wall_ms();
-	if (revision->first < mark)
-		revision->first = mark;
+	revision->first = found == 0 ? mark : clock_wall_ms();
 	revision->reserved = revision->first + BLOCK;
 	if (write_mark(revision->directory, revision->reserved)) {
 		snprintf(message, message_size, "%s/revision: %s", directory, strerror(errno));
@@ -146,5 +146,13 @@ int revision_advance(struct revision *revision, uint64_t newest)
 	if (write_mark(revision->directory, newest + BLOCK))
 		return -1;
 	revision->reserved = newest + BLOCK;
+	return 0;
+}
+
+int revision_settle(struct revision *revision, uint64_t newest)
+{
+	if (write_mark(revision->directory, newest))
+		return -1;
+	revision->reserved = newest;
 	return 0;
 }

@@ -99,6 +99,8 @@ static const char *refuse_v4(const uint8_t v4[4])
 		return "is the broadcast address";
 	if (v4[0] >> 4 == 14)
 		return "is a multicast address";
+	if (v4[0] == 0 || v4[0] >> 4 == 15)
+		return "is in a block that no host has (RFC 6890)";
 	return NULL;
 }
 
@@ -111,6 +113,8 @@ static const char *refuse_v6(const uint8_t v6[16])
 		return "is the unspecified address";
 	if (v6[0] == 0xff)
 		return "is a multicast address";
+	if (v6[0] == 0xfe && v6[1] >> 6 == 2)
+		return "is a link-local address, which means nothing to other hosts";
 	if (memcmp(v6, mapped, 12) == 0)
 		return "is an IPv4 address inside IPv6: write it as IPv4";
 	if (memcmp(v6, zero, 12) == 0 && memcmp(v6, loopback, 16) != 0)

@@ -340,6 +340,14 @@ no_memory:
 	return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
 }
 
+/* Whoever registers begins anew: what heartbeats said before was said by an earlier process. */
+static void forget_report(struct instance *instance)
+{
+	instance->reported = STATUS_PASSING;
+	free(instance->output);
+	instance->output = NULL;
+}
+
 static enum registry_result update(struct registry *registry, struct instance *instance,
 				   struct registration *registration, uint64_t now_ms,
 				   struct outcome *outcome)
@@ -354,6 +362,7 @@ static enum registry_result update(struct registry *registry, struct instance *i
 	registry_group_touch(registry, service, instance->registration, -1);
 	registry_group_touch_namesake(registry, service, registration->label);
 	registry_check_install(registry, instance, registration, checks);
+	forget_report(instance);
 	settle(registry, instance, now_ms);
 	outcome->instance = instance;
 	return REGISTRY_UPDATED;
@@ -375,8 +384,9 @@ static enum registry_result apply_register(struct registry *registry, const stru
 			    registration->label, instance->registration->id);
 	if (instance && record_registration_equal(instance->registration, registration)) {
 		record_registration_free(registration);
+		forget_report(instance);
 		renew_lease(registry, instance, now_ms);
-		touch_countdown(registry, instance->service, now_ms);
+		restate(registry, instance, now_ms);
 		outcome->instance = instance;
 		return REGISTRY_UPDATED;
 	}

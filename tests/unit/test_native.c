@@ -147,7 +147,7 @@ START_TEST(registers_one)
 	ck_assert_str_eq(text_at(json, "service"), "payment");
 	ck_assert_str_eq(text_at(json, "id"), "10-0-0-1-8080");
 	ck_assert_str_eq(text_at(json, "name"), "10-0-0-1-8080");
-	ck_assert_str_eq(text_at(json, "status"), "passing");
+	ck_assert_str_eq(text_at(json, "health"), "passing");
 	ck_assert_int_eq(number_at(json, "revision"), REVISION + 1);
 	ck_assert_int_eq(post("/registry/register", body), 200);
 	ck_assert_int_eq(number_at(json, "revision"), REVISION + 1);
@@ -259,12 +259,12 @@ START_TEST(heartbeats)
 	register_one("a", "x");
 	ck_assert_int_eq(post("/registry/heartbeat", "{\"service\":\"a\"}"), 200);
 	ck_assert_str_eq(text_at(json, "id"), "x");
-	ck_assert_str_eq(text_at(json, "status"), "passing");
+	ck_assert_str_eq(text_at(json, "health"), "passing");
 	ck_assert_int_eq(
 		post("/registry/heartbeat",
 		     "{\"service\":\"a\",\"id\":\"x\",\"status\":\"critical\",\"output\":\"o\"}"),
 		200);
-	ck_assert_str_eq(text_at(json, "status"), "critical");
+	ck_assert_str_eq(text_at(json, "health"), "critical");
 	ck_assert_int_eq(number_at(json, "revision"), (json_int_t)registry_revision(api.registry));
 	ck_assert_int_eq(get("/registry/services/a/instances/x"), 200);
 	ck_assert_str_eq(text_at(json, "output"), "o");

@@ -50,8 +50,8 @@ END_TEST
 
 START_TEST(loopback_and_private_addresses_are_good)
 {
-	static const char *const good[] = { "127.0.0.1", "::1",       "192.168.0.1",    "fd00::1",
-					    "fe80::1",   "240.0.0.1", "223.255.255.255" };
+	static const char *const good[] = { "127.0.0.1", "::1",         "192.168.0.1",
+					    "fd00::1",   "169.254.1.1", "223.255.255.255" };
 	const char *reason;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -75,6 +75,9 @@ START_TEST(addresses_that_reach_nobody_are_refused)
 		{ "ff02::1", "is a multicast address" },
 		{ "::ffff:10.0.0.1", "is an IPv4 address inside IPv6: write it as IPv4" },
 		{ "::10.0.0.1", "is an IPv4 address inside IPv6: write it as IPv4" },
+		{ "0.1.2.3", "is in a block that no host has (RFC 6890)" },
+		{ "240.0.0.1", "is in a block that no host has (RFC 6890)" },
+		{ "fe80::1", "is a link-local address, which means nothing to other hosts" },
 		{ "", "is no IP address" },
 		{ "10.0.0", "is no IP address" },
 		{ "10.0.0.256", "is no IP address" },

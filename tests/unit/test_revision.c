@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCK (UINT64_C(1) << 30)
+#define BLOCK (UINT64_C(1) << 24)
 
 static char above[32], directory[64], file[80], message[256];
 
@@ -143,6 +143,20 @@ START_TEST(advance_reserves_in_time)
 	revision_close(revision);
 	revision = take();
 	ck_assert_uint_gt(revision_first(revision), newest);
+	revision_close(revision);
+}
+END_TEST
+
+START_TEST(clean_stop_costs_no_block)
+{
+	struct revision *revision = take();
+	uint64_t newest = revision_first(revision) + 5;
+
+	ck_assert_int_eq(revision_settle(revision, newest), 0);
+	revision_close(revision);
+	revision = take();
+	ck_assert_uint_eq(revision_first(revision), newest);
+	ck_assert_uint_eq(written(), newest + BLOCK);
 	revision_close(revision);
 }
 END_TEST
@@ -341,6 +355,7 @@ int main(void)
 	tcase_add_test(tcase, block_is_written_at_open);
 	tcase_add_test(tcase, never_goes_back_over_reopen);
 	tcase_add_test(tcase, advance_reserves_in_time);
+	tcase_add_test(tcase, clean_stop_costs_no_block);
 	tcase_add_test(tcase, advance_of_little_writes_nothing);
 	tcase_add_test(tcase, advance_that_cannot_write_says_so);
 	tcase_add_test(tcase, one_server_per_directory);
