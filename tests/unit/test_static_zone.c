@@ -116,7 +116,7 @@ static size_t relative(const char *text, uint8_t name[NAME_MAX_LEN])
 
 static const struct entry *find(const char *text)
 {
-	uint8_t name[NAME_MAX_LEN + 16];
+	uint8_t name[NAME_MAX_LEN + 16] = { 0 };
 	size_t len = relative(text, name);
 
 	return catalog_find(zone, name, len);
