@@ -21,6 +21,7 @@
 #include <string.h>
 
 enum {
+	RETRY_S = 1,     /* when there was no memory to publish */
 	DRAIN_MS = 5000, /* how long SIGTERM waits for peers that read slowly */
 };
 
@@ -71,9 +72,15 @@ static void arm_deadline(struct control *control)
 		event_add(control->deadline, &delay);
 }
 
+/* Without memory, changes and the replies that report them wait for the next try. */
 static void publish(struct control *control)
 {
-	compile_run(control->compile, clock_mono_ms());
+	struct timeval pause = { .tv_sec = RETRY_S };
+
+	if (compile_run(control->compile, clock_mono_ms())) {
+		event_add(control->deadline, &pause);
+		return;
+	}
 	if (revision_advance(control->revision, registry_revision(control->registry)))
 		log_event(LOG_ERROR, "revision-not-saved", "error", strerror(errno), NULL);
 	for (size_t i = 0; i < control->n_pending; i++) {
@@ -139,6 +146,9 @@ static void on_request(void *cookie, struct httpd_request *owed, const struct ap
 	}
 	httpd_reply(owed, &reply);
 	api_reply_fini(&reply);
+	/* A renewal may have moved a deadline without making anything dirty. */
+	if (!registry_is_dirty(control->registry))
+		arm_deadline(control);
 }
 
 static bool is_ready(void *cookie)

@@ -3,9 +3,10 @@
  * name_hash: hashes names for tables that strangers' questions are looked up in.
  *
  * NH (Black, Halevi, Krawczyk, Krovetz and Rogaway 1999; RFC 4418 5.2) over 64-bit words with a
- * random key: whoever does not know the key cannot find names that collide with a probability above
- * 2^-64 a pair, and a name of 16 octets costs one multiplication. That bound is all that a table
- * needs which nobody can read hashes out of; where they can be seen, use base/siphash.h.
+ * random key: for whoever does not know the key, two names have the same 128-bit sum with a
+ * probability of at most 2^-64; a name of 16 octets costs one multiplication. Folding the sum to 64
+ * bits is ours and has no such proof, but costs little of it. That is enough for a table that
+ * nobody can read hashes out of; where they can be seen, use base/siphash.h.
  */
 #ifndef ROSTERD_DNS_NAME_HASH_H
 #define ROSTERD_DNS_NAME_HASH_H

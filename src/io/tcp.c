@@ -38,7 +38,7 @@ struct connection {
 	int fd;
 	struct in6_addr peer;
 	uint8_t peer_len;   /* octets of the address: 4, in the last ones, or 16 */
-	uint64_t active_ms; /* when a query was complete last, or replies were taken */
+	uint64_t active_ms; /* when a query was complete last, or a backlog taken whole */
 	bool is_closing;    /* the peer sends no more, or shall not */
 	uint8_t *in;        /* octets not answered yet, with the length before them */
 	size_t in_len;
@@ -286,7 +286,6 @@ static void on_writable(evutil_socket_t fd, short what, void *cookie)
 {
 	struct connection *connection = cookie;
 	struct tcp *tcp = connection->tcp;
-	size_t sent = connection->out_sent;
 
 	(void)fd;
 	(void)what;
@@ -294,10 +293,9 @@ static void on_writable(evutil_socket_t fd, short what, void *cookie)
 		connection_free(connection);
 		return;
 	}
-	if (connection->out_sent > sent)
-		touch(connection);
 	if (connection->out_sent < connection->out_len)
 		return;
+	touch(connection);
 	keep(&connection->out, &connection->out_len, NULL, 0);
 	event_del(connection->writable);
 	if (!connection->is_closing)

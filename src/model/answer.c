@@ -99,7 +99,6 @@ static bool answer_subject(struct reply *reply, struct subject *subject, struct 
 	size_t at = 0;
 	unsigned flags;
 
-	reply->flags |= WIRE_AA;
 	if (!entry) {
 		const struct entry *encloser = find_encloser(subject, &at);
 
@@ -110,6 +109,7 @@ static bool answer_subject(struct reply *reply, struct subject *subject, struct 
 		}
 		entry = find_wildcard(subject, encloser);
 		if (!entry) {
+			reply->flags |= WIRE_AA;
 			reply->rcode = RCODE_NXDOMAIN;
 			answer_reply_put_soa(reply, subject, NULL);
 			return false;
@@ -120,6 +120,9 @@ static bool answer_subject(struct reply *reply, struct subject *subject, struct 
 		answer_reply_put_referral(reply, subject, entry, at);
 		return false;
 	}
+	/* RFC 1035 4.1.1: it is about the first owner name, so a referral behind a CNAME keeps it.
+	 */
+	reply->flags |= WIRE_AA;
 	if ((flags & ENTRY_CNAME) && type != RR_CNAME && type != RR_ANY) {
 		set = entry_find(entry, RR_CNAME);
 		answer_reply_put(reply, subject, entry, set);

@@ -31,8 +31,7 @@ static void copy_records(struct reply *reply, const uint8_t *records, size_t len
 }
 
 /* Gives the records between two places their owner and TTL, where the compiled ones do not fit. */
-static __attribute__((noinline)) void patch_records(uint8_t *at, const uint8_t *end, uint16_t owner,
-						    uint32_t ttl_s)
+static void patch_records(uint8_t *at, const uint8_t *end, uint16_t owner, uint32_t ttl_s)
 {
 	while (at < end) {
 		wire_set16(at, owner);
@@ -108,7 +107,7 @@ static uint32_t draw_some(struct random *random, const struct rrset *set,
 
 /* ---- Putting sets ---- */
 
-static __attribute__((noinline)) void put_drawn(struct reply *reply, const struct rrset *set)
+static void put_drawn(struct reply *reply, const struct rrset *set)
 {
 	uint32_t drawn[LIMIT_ANSWER_LIMIT];
 	uint32_t n = draw_some(&reply->answer->random, set, drawn);
@@ -179,16 +178,17 @@ static void put_range(struct reply *reply, const struct rrset *set, uint32_t fir
  * Puts what fits of a set that is too large. SRV records are not rotated then: clients that take
  * what they get (HAProxy) would see servers come and go with every reply.
  */
-static __attribute__((noinline)) void put_cut(struct reply *reply, const struct rrset *set,
-					      uint32_t first)
+static void put_cut(struct reply *reply, const struct rrset *set, uint32_t first)
 {
+	uint32_t n_rotate = set->n_rotate ? set->n_rotate : set->count;
+
 	if (set->type == RR_SRV)
 		first = 0;
-	put_range(reply, set, first, set->n_rotate ? set->n_rotate : set->count);
+	put_range(reply, set, first, n_rotate);
 	if (!(reply->flags & WIRE_TC))
 		put_range(reply, set, 0, first);
 	if (!(reply->flags & WIRE_TC))
-		put_range(reply, set, set->n_rotate, set->count);
+		put_range(reply, set, n_rotate, set->count);
 }
 
 /*
@@ -234,8 +234,7 @@ static const uint8_t *skip_targets(const uint8_t *additional, uint32_t n)
 }
 
 /* Puts the addresses of the next `n` targets. false: one does not fit. */
-static __attribute__((noinline)) bool put_targets(struct reply *reply, struct walk *walk,
-						  uint32_t n, uint32_t ttl_s)
+static bool put_targets(struct reply *reply, struct walk *walk, uint32_t n, uint32_t ttl_s)
 {
 	for (; n > 0; n--) {
 		size_t len = record_len(walk->answer);
@@ -254,7 +253,10 @@ static __attribute__((noinline)) bool put_targets(struct reply *reply, struct wa
 	return true;
 }
 
-/* The same where all is known to fit and every target within a pointer's reach. */
+/*
+ * The same where all is known to fit and every target within a pointer's reach: always true, to
+ * stand in the other's place.
+ */
 static bool put_targets_fast(struct reply *reply, struct walk *walk, uint32_t n, uint32_t ttl_s)
 {
 	const uint8_t *answer = walk->answer, *additional = walk->additional;
@@ -369,7 +371,6 @@ void answer_reply_put_referral(struct reply *reply, const struct subject *subjec
 	const struct rrset *ns = entry_find(entry, RR_NS);
 	uint8_t *start = reply->writer.at;
 
-	reply->flags &= (uint16_t)~WIRE_AA;
 	if (!wire_fits(&reply->writer, ns->len)) {
 		reply->flags |= WIRE_TC;
 		return;

@@ -20,118 +20,12 @@
 
 #include "base/limits.h"
 #include "dns/name_hash.h"
+#include "model/entry.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* ---- Compiled answers ---- */
-
-/*
- * Where each resource record of a set starts: owner as a compression pointer to the question's
- * name, so it is right for every query of that name (RFC 1035 4.1.4).
- */
-enum {
-	RR_OWNER_QUESTION = 0xc00c,
-	RR_TTL_AT = 6, /* octets from the record's start to its TTL */
-	RR_RDLENGTH_AT = 10,
-	RR_RDATA_AT = 12,
-	RR_SRV_TARGET_AT = 18,
-	RR_A_LEN = 16, /* a whole record */
-	RR_AAAA_LEN = 28,
-};
-
-/* A column of the table that draws a record by weight in constant time (Walker 1977, Vose 1991). */
-struct alias {
-	uint32_t keep;   /* the column's own record is taken if a draw of 32 bits is below this */
-	uint32_t other;  /* else this one */
-	uint32_t weight; /* of the column's own record */
-};
-
-/*
- * One RRset, ready to copy: `count` records in wire form, `len` octets, one after the other.
- *  1. Records have the TTL `ttl_s` in them.
- *  2. stride > 0: every record has that size.
- *  3. The first `n_rotate` records may be rotated, beginning with a drawn one; the rest stay last.
- *  4. limit > 0 implies stride > 0 and n_rotate == count.
- */
-struct rrset {
-	uint16_t type;   /* host order */
-	uint16_t stride; /* octets of each record; 0: they differ */
-	uint32_t ttl_s;
-	uint32_t count;
-	uint32_t len;
-	uint32_t n_rotate;
-	uint32_t limit; /* draw so many; 0: all */
-	uint32_t
-		alias_off; /* octets from the set to its struct alias[n_rotate]; 0: equal weights */
-	/*
-	 * SRV: octets from the set to what belongs to its targets: for each record, in order, an
-	 * octet with the number of additional records, and these, with a placeholder for the
-	 * pointer to the target. 0: a static set, which has none. NS of a delegation: octets from
-	 * the set to its glue, with whole owner names.
-	 */
-	uint32_t add_off;
-	uint32_t add_count, add_len; /* additional records, and their octets */
-	uint8_t records[];
-};
-
-/* Flags of an entry. */
-enum {
-	ENTRY_STATIC = 1,         /* from a zone file */
-	ENTRY_DELEGATION = 2,     /* a zone cut: its NS set is a referral */
-	ENTRY_CNAME = 4,          /* its only set is a CNAME */
-	ENTRY_WILDCARD_CHILD = 8, /* "*" exists directly below */
-	ENTRY_UNSERVED = 32,      /* registered, but no instance is healthy */
-	ENTRY_EMPTY = 16,         /* an empty non-terminal, kept by the names below it */
-};
-
-struct entry_set {
-	uint16_t type;
-	uint32_t off; /* octets from the entry to the struct rrset; multiple of 8 */
-};
-
-/*
- * All answers of one name. One allocation: this header, the name, the table of sets, the sets.
- * The sets of an alias (`_payment._tcp` beside `payment`) stand in another entry, `from`, which is
- * replaced and freed together with it.
- */
-struct entry {
-	_Atomic uint64_t stable_until_ms; /* answers' TTL ends there at the latest */
-	const struct entry *from;         /* whose sets these are; itself unless an alias */
-	uint32_t n_children;              /* writer only: names directly below */
-	uint16_t only_type;               /* the one type an alias shows; 0: all */
-	_Atomic uint8_t flags;
-	uint8_t n_sets;
-	uint16_t sets_off; /* octets from the entry to its struct entry_set[n_sets] */
-	uint8_t name_len;  /* octets of the name, without the apex and without a root label */
-	uint8_t name[];
-};
-
-static inline const struct entry_set *entry_sets(const struct entry *entry)
-{
-	return (const struct entry_set *)(const void *)((const uint8_t *)entry + entry->sets_off);
-}
-
-static inline const struct rrset *entry_rrset(const struct entry *entry, unsigned i)
-{
-	return (const struct rrset *)(const void *)((const uint8_t *)entry +
-						    entry_sets(entry)[i].off);
-}
-
-/* The set of this type, or NULL. */
-static inline const struct rrset *entry_find(const struct entry *entry, uint16_t type)
-{
-	const struct entry *from = entry->from;
-
-	if (entry->only_type && entry->only_type != type)
-		return NULL;
-	for (unsigned i = 0; i < from->n_sets; i++)
-		if (entry_sets(from)[i].type == type)
-			return entry_rrset(from, i);
-	return NULL;
-}
 
 /* ---- Reading: any thread between catalog_reader_online() and _offline() ---- */
 

@@ -269,7 +269,7 @@ static void compile_service(struct compile *compile, struct service *service, ui
 		registry_set_stable(compile->registry, service, until_ms, now_ms);
 }
 
-size_t compile_run(struct compile *compile, uint64_t now_ms)
+int compile_run(struct compile *compile, uint64_t now_ms)
 {
 	struct service *service;
 
@@ -277,13 +277,18 @@ size_t compile_run(struct compile *compile, uint64_t now_ms)
 	compile->set.failed = false;
 	while ((service = registry_take_dirty(compile->registry))) {
 		compile_service(compile, service, now_ms);
+		if (compile->set.failed) {
+			registry_put_back(compile->registry, service);
+			break;
+		}
 		registry_clean(compile->registry, service);
 	}
 	catalog_publish(compile->catalog, (uint32_t)registry_revision(compile->registry));
 	counters_add(&compile->counters->names_published, compile->n_published);
-	if (compile->set.failed)
-		log_event(LOG_ERROR, "publish-failed", "reason", "out of memory", NULL);
-	return compile->n_published;
+	if (!compile->set.failed)
+		return 0;
+	log_event(LOG_ERROR, "publish-failed", "reason", "out of memory", NULL);
+	return -1;
 }
 
 /* ---- Zones ---- */
@@ -313,6 +318,20 @@ bool compile_collides(void *cookie, const struct registration *registration, cha
 		}
 	}
 	return false;
+}
+
+/* A static name came: a registered service that has it loses it to the zone file. */
+static void warn_shadowed(void *cookie, const uint8_t *name, size_t len)
+{
+	const struct compile_zone *zone = cookie;
+	const struct entry *entry = catalog_find(zone->zone, name, len);
+	char text[NAME_TEXT_MAX];
+
+	if (!entry || (atomic_load_explicit(&entry->flags, memory_order_relaxed) &
+		       (ENTRY_STATIC | ENTRY_EMPTY)))
+		return;
+	name_print(name, len, text);
+	log_event(LOG_WARNING, "registration-shadowed", "name", text, "by", "the zone file", NULL);
 }
 
 /* A static name came or went: the service that has a name there, if any, is compiled anew. */
@@ -356,7 +375,7 @@ static struct compile_zone *find_zone(const struct compile *compile,
 
 /* Gives a zone that stays its new static content. */
 static void update_zone(struct compile *compile, const struct compile_zone *old,
-			const struct compile_zone *new)
+			struct compile_zone *new)
 {
 	if (!filter_equal(&old->content.filter, &new->content.filter) || old->delegates ||
 	    new->delegates) {
@@ -365,6 +384,7 @@ static void update_zone(struct compile *compile, const struct compile_zone *old,
 		static_zone_difference(&old->content, &new->content, touch_namesake, compile);
 		static_zone_difference(&new->content, &old->content, touch_namesake, compile);
 	}
+	static_zone_difference(&new->content, &old->content, warn_shadowed, new);
 	static_zone_remove(&old->content, &new->content, compile->catalog, new->zone);
 	if (static_zone_put(&new->content, compile->catalog, new->zone, &compile->set.build))
 		log_event(LOG_ERROR, "publish-failed", "reason", "out of memory", NULL);

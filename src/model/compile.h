@@ -44,9 +44,9 @@ bool compile_collides(void *compile, const struct registration *registration, ch
 		      size_t name_size);
 
 /*
- * Compiles and publishes everything dirty. Afterwards queries see the registry as it is. Returns
- * how many names were published.
+ * Compiles and publishes everything dirty: afterwards queries see the registry as it is. -1 when
+ * out of memory, with a log line: what could not be compiled stays dirty, to be run again.
  */
-size_t compile_run(struct compile *compile, uint64_t now_ms);
+int compile_run(struct compile *compile, uint64_t now_ms);
 
 #endif

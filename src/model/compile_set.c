@@ -15,8 +15,7 @@ enum {
 
 /* ---- Members ---- */
 
-static const struct named_port *compile_set_port(const struct registration *registration,
-						 const char *name)
+static const struct named_port *find_port(const struct registration *registration, const char *name)
 {
 	for (size_t i = 0; i < registration->n_ports; i++)
 		if (strcmp(registration->ports[i].name, name) == 0)
@@ -35,7 +34,7 @@ static bool is_member(const struct group *group, const struct registration *regi
 		return record_has_tag(registration, group->label);
 	case GROUP_PORT:
 		return registration->protocol == group->protocol &&
-		       compile_set_port(registration, group->label);
+		       find_port(registration, group->label);
 	}
 	return false;
 }
@@ -224,7 +223,7 @@ static void build_srv(struct compile_set *set, const struct compile_zone *zone,
 
 		wire_set16(fixed, registration->priority);
 		wire_set16(fixed + 2, registration->weight);
-		wire_set16(fixed + 4, port_name ? compile_set_port(registration, port_name)->port
+		wire_set16(fixed + 4, port_name ? find_port(registration, port_name)->port
 						: registration->port);
 		build_record(&set->build, fixed, sizeof(fixed), name, name_len);
 		weights[i] = registration->weight;

@@ -160,37 +160,42 @@ enum change_kind {
 	CHANGE_POLICY,
 };
 
+struct change_heartbeat {
+	const char *service;
+	const char *id;               /* NULL: the only one, or the caller's */
+	const struct address *caller; /* NULL: unknown */
+	const enum status *status;    /* NULL: not said */
+	const char *output;           /* NULL: not said */
+};
+
+struct change_deregister {
+	const char *service, *id;
+};
+
+struct change_check_result {
+	uint64_t check_id;
+	bool passed;
+	uint64_t start_ms;   /* when the run began */
+	uint32_t latency_ms; /* how long it took */
+	const char *output;  /* printable, for people */
+};
+
+/* The newest wish wins: a later registration with a `ttl` sets the service's TTL again. */
+struct change_policy {
+	const char *service;
+	const uint32_t *ttl_s;        /* NULL: stays */
+	const uint16_t *answer_limit; /* NULL: stays; 0: all members */
+};
+
 struct change {
 	enum change_kind kind;
 	union {
 		/* CHANGE_REGISTER: taken over by the registry if it applies, else left */
 		struct registration *registration;
-
-		struct {
-			const char *service;
-			const char *id;               /* NULL: the only one, or the caller's */
-			const struct address *caller; /* NULL: unknown */
-			const enum status *status;    /* NULL: not said */
-			const char *output;           /* NULL: not said */
-		} heartbeat;
-
-		struct {
-			const char *service, *id;
-		} deregister;
-
-		struct {
-			uint64_t check_id;
-			bool passed;
-			uint64_t start_ms;   /* when the run began */
-			uint32_t latency_ms; /* how long it took */
-			const char *output;  /* printable, for people */
-		} check_result;
-
-		struct {
-			const char *service;
-			const uint32_t *ttl_s;        /* NULL: stays */
-			const uint16_t *answer_limit; /* NULL: stays; 0: all members */
-		} policy;
+		struct change_heartbeat heartbeat;
+		struct change_deregister deregister;
+		struct change_check_result check_result;
+		struct change_policy policy;
 	};
 };
 

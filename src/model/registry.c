@@ -439,7 +439,7 @@ static void set_output(char **output, const char *text)
 static enum registry_result apply_heartbeat(struct registry *registry, const struct change *change,
 					    uint64_t now_ms, struct outcome *outcome)
 {
-	__typeof__(change->heartbeat) const *heartbeat = &change->heartbeat;
+	const struct change_heartbeat *heartbeat = &change->heartbeat;
 	struct service *service = registry_index_service(registry, heartbeat->service);
 	struct instance *instance = NULL;
 	bool ambiguous = false;
@@ -486,7 +486,7 @@ static enum registry_result apply_check_result(struct registry *registry,
 					       const struct change *change, uint64_t now_ms,
 					       struct outcome *outcome)
 {
-	__typeof__(change->check_result) const *result = &change->check_result;
+	const struct change_check_result *result = &change->check_result;
 	struct check *check =
 		table_find(registry->checks, registry_index_hash_check(registry, result->check_id),
 			   &result->check_id);
@@ -508,7 +508,7 @@ static enum registry_result apply_check_result(struct registry *registry,
 static enum registry_result apply_policy(struct registry *registry, const struct change *change,
 					 struct outcome *outcome)
 {
-	__typeof__(change->policy) const *policy = &change->policy;
+	const struct change_policy *policy = &change->policy;
 	struct service *service = registry_index_service(registry, policy->service);
 	uint32_t ttl_s, answer_limit;
 

@@ -109,6 +109,9 @@ bool registry_is_dirty(const struct registry *registry);
 struct service *registry_take_dirty(struct registry *registry);
 void registry_clean(struct registry *registry, struct service *service);
 
+/* Instead of cleaning: the service stays dirty as it is and is taken first next time. */
+void registry_put_back(struct registry *registry, struct service *service);
+
 /* Marks a service's names dirty from outside (a static name went away); unknown names are ignored.
  */
 void registry_touch_service(struct registry *registry, const char *name);

@@ -91,3 +91,11 @@ void registry_set_ttl(struct registry *registry, uint32_t ttl_s)
 		if (service->ttl_s == 0)
 			registry_dirty_names(registry, service);
 }
+
+void registry_put_back(struct registry *registry, struct service *service)
+{
+	service->dirty_next = registry->dirty_first;
+	registry->dirty_first = service;
+	if (!service->dirty_next)
+		registry->dirty_end = &service->dirty_next;
+}

@@ -55,6 +55,14 @@ def check_zone_file(server):
     expect_equal(daemon.addresses("www.service.local"), ["192.0.2.2"], "www, kept")
     expect_equal(daemon.addresses("new.service.local"), ["192.0.2.3"], "new, kept")
 
+    server.write_zone("www A 192.0.2.2\nnew A 192.0.2.3\npayment A 192.0.2.5\n")
+    line = server.reload("event=registration-shadowed")
+    expect("name=payment " in line, f"the shadowed name is missing: {line}")
+    expect_equal(daemon.addresses("payment.service.local"), ["192.0.2.5"], "payment, shadowed")
+    server.write_zone("www A 192.0.2.2\nnew A 192.0.2.3\n")
+    server.reload("event=reloaded")
+    expect_equal(daemon.addresses("payment.service.local"), ["10.0.0.1"], "payment, back")
+
     os.unlink(server.zone)
     server.reload("level=error")
     expect_equal(daemon.addresses("www.service.local"), ["192.0.2.2"], "www without the file")
