@@ -4,9 +4,9 @@
  *
  * The file `revision` holds a number that no revision handed out is above. At start a block of 2^24
  * is reserved and written down, durably, before the first change; a block that runs out is followed
- * by the next one. So revisions never go back, whatever ends the process, and a change costs no disk
- * write. A clean stop writes the newest one, so that only a crash costs a block, and SOA serials
- * stay in the order of RFC 1982 over a hundred crashes between two looks.
+ * by the next one. So revisions never go back, whatever ends the process, and a change costs no
+ * disk write. A clean stop writes the newest one, so that only a crash costs a block, and SOA
+ * serials stay in the order of RFC 1982 over a hundred crashes between two looks.
  *
  * The file `lock` is held while the process lives: one server per data directory.
  */
@@ -31,7 +31,8 @@ uint64_t revision_first(const struct revision *revision);
 /* To be told the newest revision now and then: reserves the next block in time. -1 with errno. */
 int revision_advance(struct revision *revision, uint64_t newest);
 
-/* Before a clean stop: writes down the newest revision instead of the block's end. -1 with errno. */
+/* Before a clean stop: writes down the newest revision instead of the block's end. -1 with errno.
+ */
 int revision_settle(struct revision *revision, uint64_t newest);
 
 #endif

@@ -48,7 +48,7 @@
 	X(ANSWER_LIMIT, 64, "records", "a draw without replacement costs time per record")     \
 	/* HTTP */                                                                             \
 	X(HTTP_HEADERS, 8192, "octets", "no client of ours sends more")                        \
-	X(HTTP_BODY, 1048576, "octets", "an array of 1,000 registrations of 1 KiB fits")           \
+	X(HTTP_BODY, 1048576, "octets", "an array of 1,000 registrations of 1 KiB fits")       \
 	X(HTTP_CONNECTIONS, 512, "connections", "HTTP cannot take the descriptors of DNS")     \
 	X(HTTP_REQUEST_MS, 10000, "ms", "a whole request, however it trickles in")             \
 	X(REGISTER_ARRAY, 1000, "registrations a request", "bounds the work of one request")   \
