@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 enum {
+	/* After a batch of so many there are likely more: to look is cheaper than to ask epoll. */
+	BUSY = 8,
 	/* Room for a packet's destination address on a wildcard socket. */
 	CONTROL_LEN = CMSG_SPACE(sizeof(struct in6_pktinfo)),
 };
@@ -172,7 +174,7 @@ static void on_readable(evutil_socket_t fd, short what, void *cookie)
 			break;
 		answer_batch(udp, (unsigned)n);
 		send_batch(udp);
-		if (n < LIMIT_UDP_BATCH)
+		if (n < BUSY)
 			break;
 		worker_quiescent(udp->worker);
 	}
