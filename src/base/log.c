@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,18 +22,10 @@ struct line {
 };
 
 static const char *const level_names[] = {
-	[LOG_DEBUG] = "debug",
 	[LOG_INFO] = "info",
 	[LOG_WARNING] = "warning",
 	[LOG_ERROR] = "error",
 };
-
-static atomic_int min_level = LOG_INFO;
-
-void log_set_level(enum log_level level)
-{
-	atomic_store_explicit(&min_level, (int)level, memory_order_relaxed);
-}
 
 static void line_put(struct line *line, const char *text, size_t len)
 {
@@ -97,8 +88,6 @@ void log_event(enum log_level level, const char *event, ...)
 	const char *key;
 	va_list pairs;
 
-	if ((int)level < atomic_load_explicit(&min_level, memory_order_relaxed))
-		return;
 	line_put_pair(&line, "level", level_names[level]);
 	line_put_pair(&line, "event", event);
 	va_start(pairs, event);

@@ -12,14 +12,10 @@
 #define ROSTERD_BASE_LOG_H
 
 enum log_level {
-	LOG_DEBUG,
 	LOG_INFO,
 	LOG_WARNING,
 	LOG_ERROR,
 };
-
-/* Lines below `level` are left out. Default: LOG_INFO. */
-void log_set_level(enum log_level level);
 
 /*
  * Writes one line. `event` names what happened (lower case, dashes). Then pairs follow: a key and

@@ -256,10 +256,10 @@ struct entry *catalog_entry_new(const uint8_t *name, size_t name_len, size_t n_s
 				size_t sets_len)
 {
 	size_t sets_off = (offsetof(struct entry, name) + name_len + 3) & ~(size_t)3;
-	/* Names are read by whole words: what is behind them must be readable. */
-	size_t size =
-		((sets_off + n_sets * sizeof(struct entry_set) + 7) & ~(size_t)7) + sets_len + 16;
-	struct entry *entry = calloc(1, size);
+	size_t size = ((sets_off + n_sets * sizeof(struct entry_set) + 7) & ~(size_t)7) + sets_len;
+	/* Names are read by whole words: as much must be readable behind them. */
+	size_t least = offsetof(struct entry, name) + name_len + 16;
+	struct entry *entry = calloc(1, size > least ? size : least);
 
 	if (!entry)
 		return NULL;

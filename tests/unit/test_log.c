@@ -26,7 +26,6 @@ static void tear_down(void)
 	dup2(saved_stderr, STDERR_FILENO);
 	close(saved_stderr);
 	close(reader);
-	log_set_level(LOG_INFO);
 }
 
 /* What was written to standard error since the last call. */
@@ -44,19 +43,6 @@ START_TEST(plain_line)
 	ck_assert_str_eq(written(), "level=info event=listening door=dns addr=127.0.0.1@8600\n");
 	log_event(LOG_ERROR, "stopped", NULL);
 	ck_assert_str_eq(written(), "level=error event=stopped\n");
-}
-END_TEST
-
-START_TEST(lines_below_the_level_are_left_out)
-{
-	log_event(LOG_DEBUG, "detail", NULL);
-	ck_assert_str_eq(written(), "");
-	log_set_level(LOG_DEBUG);
-	log_event(LOG_DEBUG, "detail", NULL);
-	ck_assert_str_eq(written(), "level=debug event=detail\n");
-	log_set_level(LOG_ERROR);
-	log_event(LOG_WARNING, "detail", NULL);
-	ck_assert_str_eq(written(), "");
 }
 END_TEST
 
@@ -120,7 +106,6 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, plain_line);
-	tcase_add_test(tcase, lines_below_the_level_are_left_out);
 	tcase_add_test(tcase, text_from_a_peer_cannot_fake_a_line);
 	tcase_add_test(tcase, longest_line_ends_in_dots);
 	tcase_add_test(tcase, errno_is_kept);
