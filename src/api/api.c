@@ -93,7 +93,7 @@ void api_reply_json(struct api_reply *reply, int status, json_t *json)
 
 	buf_init(&out);
 	if (!json ||
-	    json_dump_callback(json, put_octets, &out, JSON_COMPACT | JSON_REAL_PRECISION(12)) != 0)
+	    json_dump_callback(json, put_octets, &out, JSON_COMPACT | JSON_REAL_PRECISION(15)) != 0)
 		out.failed = true;
 	buf_put(&out, "\n", 1);
 	json_decref(json);

@@ -50,6 +50,8 @@ struct api {
 	struct registry *registry;
 	/* Whether the server is ready to answer right now. */
 	bool (*is_ready)(void *cookie);
+	/* Makes queries see every change, now. false: there was no memory; it is tried again. */
+	bool (*publish)(void *cookie);
 	/* Adds up every thread's counters. */
 	void (*read_counters)(void *cookie, struct counters *sum);
 	void *cookie;

@@ -2,6 +2,7 @@
 #include "api/native.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "model/codec.h"
 
 #include <jansson.h>
@@ -21,8 +22,8 @@ struct slot {
 	struct api *api;
 	const struct address *caller;
 	uint64_t now_ms;
-	const char *service; /* in the path, where it has one */
-	char prefix[24];     /* of the field in errors: "[3]", or empty */
+	const char *service, *id; /* in the path, where it has them */
+	char prefix[24];          /* of the field in errors: "[3]", or empty */
 };
 
 /* Applies one object; returns the HTTP status and puts what there is to say into `said`. */
@@ -78,6 +79,41 @@ static int apply_policy(const struct slot *slot, json_t *json, json_t *said)
 	change.policy.answer_limit = policy.has_answer_limit ? &policy.answer_limit : NULL;
 	registry_apply(slot->api->registry, &change, slot->now_ms, &outcome);
 	return tell_outcome(slot, said, &outcome);
+}
+
+/* Answers that name it may be in use until then; for somebody's clock and for a timer. */
+static bool put_safe_after(json_t *said, const struct instance *instance, uint64_t now_ms)
+{
+	uint64_t left_ms = instance->safe_after_ms > now_ms ? instance->safe_after_ms - now_ms : 0;
+
+	return put(said, "safe_after", json_real((double)(clock_wall_ms() + left_ms) / 1000)) &&
+	       put(said, "safe_after_s", json_real((double)left_ms / 1000));
+}
+
+/* Who leaves has left when this is said: only then is the last answer known. */
+static int apply_admin(const struct slot *slot, json_t *json, json_t *said)
+{
+	struct codec_error error;
+	struct outcome outcome;
+	struct change change = { .kind = CHANGE_ADMIN };
+	int status;
+
+	if (!codec_admin(json, &change.admin.admin, &error))
+		return refuse_codec(slot, said, &error);
+	change.admin.service = slot->service;
+	change.admin.id = slot->id;
+	registry_apply(slot->api->registry, &change, slot->now_ms, &outcome);
+	status = tell_outcome(slot, said, &outcome);
+	if (status != 200)
+		return status;
+	if (!put(said, "admin", json_string(record_admin_name(change.admin.admin))))
+		return 503;
+	if (change.admin.admin != ADMIN_DOWN && change.admin.admin != ADMIN_DRAIN)
+		return status;
+	if (!slot->api->publish(slot->api->cookie) ||
+	    !put_safe_after(said, outcome.instance, slot->now_ms))
+		return 503;
+	return status;
 }
 
 static int apply_register(const struct slot *slot, json_t *json, json_t *said)
@@ -225,15 +261,9 @@ static void write_array(struct slot *slot, slot_apply apply, size_t limit, json_
 }
 
 /* A request whose body is one object, or an array of up to `limit` (0: no array). */
-static void write_body(struct api *api, const struct api_request *request, const char *service,
-		       uint64_t now_ms, slot_apply apply, size_t limit, struct api_reply *reply)
+static void write_body(struct slot *slot, const struct api_request *request, slot_apply apply,
+		       size_t limit, struct api_reply *reply)
 {
-	struct slot slot = {
-		.api = api,
-		.caller = request->caller,
-		.now_ms = now_ms,
-		.service = service,
-	};
 	struct codec_error error;
 	json_t *json = codec_load(request->body, request->body_len, &error);
 	json_t *said;
@@ -243,10 +273,10 @@ static void write_body(struct api *api, const struct api_request *request, const
 		return;
 	}
 	if (limit && json_is_array(json)) {
-		write_array(&slot, apply, limit, json, reply);
+		write_array(slot, apply, limit, json, reply);
 	} else {
 		said = json_object();
-		reply_slot(&slot, apply(&slot, json, said), said, reply);
+		reply_slot(slot, apply(slot, json, said), said, reply);
 	}
 	json_decref(json);
 }
@@ -254,22 +284,28 @@ static void write_body(struct api *api, const struct api_request *request, const
 static void handle_register(struct api *api, const struct api_request *request,
 			    char *const *segments, uint64_t now_ms, struct api_reply *reply)
 {
+	struct slot slot = { .api = api, .caller = request->caller, .now_ms = now_ms };
+
 	(void)segments;
-	write_body(api, request, NULL, now_ms, apply_register, LIMIT_REGISTER_ARRAY, reply);
+	write_body(&slot, request, apply_register, LIMIT_REGISTER_ARRAY, reply);
 }
 
 static void handle_heartbeat(struct api *api, const struct api_request *request,
 			     char *const *segments, uint64_t now_ms, struct api_reply *reply)
 {
+	struct slot slot = { .api = api, .caller = request->caller, .now_ms = now_ms };
+
 	(void)segments;
-	write_body(api, request, NULL, now_ms, apply_heartbeat, LIMIT_HEARTBEAT_ARRAY, reply);
+	write_body(&slot, request, apply_heartbeat, LIMIT_HEARTBEAT_ARRAY, reply);
 }
 
 static void handle_deregister(struct api *api, const struct api_request *request,
 			      char *const *segments, uint64_t now_ms, struct api_reply *reply)
 {
+	struct slot slot = { .api = api, .caller = request->caller, .now_ms = now_ms };
+
 	(void)segments;
-	write_body(api, request, NULL, now_ms, apply_deregister, 0, reply);
+	write_body(&slot, request, apply_deregister, 0, reply);
 }
 
 static void handle_delete_instance(struct api *api, const struct api_request *request,
@@ -291,9 +327,27 @@ static void handle_policy(struct api *api, const struct api_request *request, ch
 			  uint64_t now_ms, struct api_reply *reply)
 {
 	char service[LIMIT_LABEL + 1];
+	struct slot slot = { .api = api, .now_ms = now_ms, .service = service };
 
 	if (record_label_parse(segments[0], service))
-		write_body(api, request, service, now_ms, apply_policy, 0, reply);
+		write_body(&slot, request, apply_policy, 0, reply);
+	else
+		api_reply_error(reply, 404, NULL, "no such service");
+}
+
+static void handle_admin(struct api *api, const struct api_request *request, char *const *segments,
+			 uint64_t now_ms, struct api_reply *reply)
+{
+	char service[LIMIT_LABEL + 1];
+	struct slot slot = {
+		.api = api,
+		.now_ms = now_ms,
+		.service = service,
+		.id = segments[1],
+	};
+
+	if (record_label_parse(segments[0], service))
+		write_body(&slot, request, apply_admin, 0, reply);
 	else
 		api_reply_error(reply, 404, NULL, "no such service");
 }
@@ -483,6 +537,7 @@ const struct api_route native_routes[] = {
 	{ API_GET, "/registry/services/{service}", handle_service },
 	{ API_GET, "/registry/services/{service}/instances/{id}", handle_instance },
 	{ API_DELETE, "/registry/services/{service}/instances/{id}", handle_delete_instance },
+	{ API_PUT, "/registry/services/{service}/instances/{id}/admin", handle_admin },
 	{ API_PUT, "/registry/services/{service}/policy", handle_policy },
 	{ API_GET, "/health/live", handle_live },
 	{ API_GET, "/health/ready", handle_ready },

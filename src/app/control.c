@@ -158,6 +158,14 @@ static bool is_ready(void *cookie)
 	return control->is_ready && !control->is_draining;
 }
 
+static bool publish_now(void *cookie)
+{
+	struct control *control = cookie;
+
+	publish(control);
+	return !registry_is_dirty(control->registry);
+}
+
 static void read_counters(void *cookie, struct counters *sum)
 {
 	const struct control *control = cookie;
@@ -436,6 +444,7 @@ static int new_model(struct control *control)
 	control->api = (struct api){
 		.registry = control->registry,
 		.is_ready = is_ready,
+		.publish = publish_now,
 		.read_counters = read_counters,
 		.cookie = control,
 	};

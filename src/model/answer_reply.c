@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "model/answer_reply.h"
 
+#include "model/handout.h"
+
 enum {
 	SOA_SERIAL_FROM_END = 20, /* RFC 1035 3.3.13: five numbers end the RDATA */
 	SOA_MINIMUM_FROM_END = 4,
@@ -324,6 +326,7 @@ void answer_reply_put(struct reply *reply, const struct subject *subject, const 
 	uint8_t *start = reply->writer.at;
 	uint32_t first = 0;
 
+	handout_note(entry->from, reply->now_ms);
 	if (set->limit && set->limit < set->count) {
 		put_drawn(reply, set);
 	} else {

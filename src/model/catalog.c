@@ -470,6 +470,12 @@ void catalog_set_zones(struct catalog *catalog, struct zone_list *list)
 	retire(catalog, old);
 }
 
+void catalog_wait_readers(void)
+{
+	synchronize_rcu();
+	sanitize_acquire(&grace_period);
+}
+
 void catalog_publish(struct catalog *catalog, uint32_t serial)
 {
 	const struct zone_list *list = catalog_zones(catalog);

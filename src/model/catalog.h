@@ -3,8 +3,8 @@
  * catalog: what queries read. Zones, and in each zone a hash table from name to compiled answers.
  *
  * One writer (the control thread), any number of readers (workers) that neither lock nor wait.
- * A published entry is const but for `stable_until_ms`. What the writer replaces is freed after an
- * RCU grace period (liburcu, QSBR): a reader may use what it found until its next
+ * A published entry is const but for `stable_until_ms` and `handout`. What the writer replaces is
+ * freed after an RCU grace period (liburcu, QSBR): a reader may use what it found until its next
  * catalog_reader_quiescent() or catalog_reader_offline().
  *
  * The table of a zone is 1,024 segments that grow one by one; buckets are one cache line of eight
@@ -206,6 +206,12 @@ static inline void catalog_set_stable(const struct entry *entry, uint64_t stable
 
 	atomic_store_explicit(&writable->stable_until_ms, stable_until_ms, memory_order_relaxed);
 }
+
+/*
+ * Waits until no reader uses what was replaced before: readers are online for a batch of queries,
+ * so that is well below a millisecond. What this batch has replaced is still there.
+ */
+void catalog_wait_readers(void);
 
 /* Ends a batch of writes: sets every zone's serial and hands what was retired to RCU. */
 void catalog_publish(struct catalog *catalog, uint32_t serial);

@@ -547,3 +547,27 @@ bool codec_policy(json_t *json, struct codec_policy *policy, struct codec_error 
 		return codec_field_refuse(&at, "", "must be an object");
 	return codec_field_walk(&at, fields, CODEC_COUNT(fields), json, policy);
 }
+
+static bool parse_admin(const struct codec_place *at, const struct codec_field *field,
+			json_t *value, void *out)
+{
+	const char *text = json_string_value(value);
+
+	if (!text || !record_admin_parse(text, out))
+		return codec_field_refuse(at, field->name,
+					  "must be \"auto\", \"up\", \"down\" or \"drain\"");
+	return true;
+}
+
+bool codec_admin(json_t *json, enum admin *admin, struct codec_error *error)
+{
+	static const struct codec_field fields[] = {
+		{ "state", parse_admin, 0, 0, 0, true },
+	};
+	const struct codec_place at = { .error = error };
+
+	*error = (struct codec_error){ .no_memory = false };
+	if (!json_is_object(json))
+		return codec_field_refuse(&at, "", "must be an object");
+	return codec_field_walk(&at, fields, CODEC_COUNT(fields), json, admin);
+}

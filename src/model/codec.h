@@ -47,6 +47,9 @@ struct codec_policy {
 };
 bool codec_policy(struct json_t *json, struct codec_policy *policy, struct codec_error *error);
 
+/* What an operator decides about an instance: {"state"}. */
+bool codec_admin(struct json_t *json, enum admin *admin, struct codec_error *error);
+
 /* What is known, as a new JSON object; NULL when out of memory. Times are seconds. */
 struct json_t *codec_instance_json(const struct instance *instance, uint64_t now_ms);
 struct json_t *codec_service_json(const struct service *service, uint64_t now_ms);

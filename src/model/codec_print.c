@@ -154,7 +154,8 @@ json_t *codec_instance_json(const struct instance *instance, uint64_t now_ms)
 	policy_explain(instance, reason, sizeof(reason));
 	if (put_registration(json, instance->registration) &&
 	    put(json, "status", json_string(health_status_name(instance->status))) &&
-	    put(json, "healthy", json_boolean(policy_serves(instance))) &&
+	    put(json, "healthy", json_boolean(policy_is_healthy(instance))) &&
+	    put(json, "admin", json_string(record_admin_name(instance->admin))) &&
 	    put(json, "reason", json_string(reason)) &&
 	    put(json, "output", optional_json(instance->output)) &&
 	    put_lease(json, instance, now_ms) &&

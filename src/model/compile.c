@@ -5,11 +5,18 @@
 #include "dns/name.h"
 #include "dns/rr.h"
 #include "model/compile_set.h"
+#include "model/handout.h"
 #include "model/policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* An entry that named an instance, which is on its way out. */
+struct departure {
+	struct instance *instance;
+	const struct entry *entry;
+};
 
 struct compile {
 	struct registry *registry;
@@ -20,6 +27,9 @@ struct compile {
 
 	struct compile_set set;
 	size_t n_published; /* by this run */
+	uint64_t now_ms;    /* of this run */
+	struct departure *departures;
+	size_t n_departures, cap_departures;
 };
 
 /* ---- Publishing names ---- */
@@ -38,6 +48,7 @@ static struct entry *publish(struct compile *compile, const struct compile_zone 
 			     const struct compile_name *name, struct entry *entry,
 			     uint64_t stable_until_ms)
 {
+	const struct entry *old;
 	int result;
 
 	if (!entry) {
@@ -52,6 +63,9 @@ static struct entry *publish(struct compile *compile, const struct compile_zone 
 	atomic_init(&entry->stable_until_ms, stable_until_ms);
 	if (compile->set.n_members == 0)
 		atomic_init(&entry->flags, ENTRY_UNSERVED);
+	old = catalog_find(zone->zone, name->name, name->len);
+	if (old)
+		handout_inherit(entry, old, compile->now_ms);
 	result = catalog_put(compile->catalog, zone->zone, entry);
 	if (result < 0)
 		compile->set.failed = true;
@@ -229,6 +243,72 @@ static void compile_instance(struct compile *compile, const struct compile_zone 
 	publish(compile, zone, &name, compile_set_full(&compile->set, zone, &name, 0), end_ms);
 }
 
+/* ---- Departures ---- */
+
+static void note_departure(struct compile *compile, const struct compile_zone *zone,
+			   const struct compile_name *name, struct instance *instance)
+{
+	const struct entry *entry =
+		name->len ? catalog_find(zone->zone, name->name, name->len) : NULL;
+	struct departure *grown;
+
+	if (!entry || (atomic_load_explicit(&entry->flags, memory_order_relaxed) &
+		       (ENTRY_STATIC | ENTRY_EMPTY)))
+		return;
+	if (compile->n_departures == compile->cap_departures) {
+		size_t cap = compile->cap_departures ? compile->cap_departures * 2 : 16;
+
+		grown = realloc(compile->departures, cap * sizeof(*grown));
+		if (!grown) {
+			compile->set.failed = true;
+			return;
+		}
+		compile->departures = grown;
+		compile->cap_departures = cap;
+	}
+	compile->departures[compile->n_departures++] = (struct departure){ instance, entry->from };
+}
+
+/* Notes what names an instance in a zone, before the compile takes it out of there. */
+static void note_departures(struct compile *compile, const struct compile_zone *zone,
+			    struct instance *instance)
+{
+	const struct registration *registration = instance->registration;
+	const struct service *service = instance->service;
+	struct compile_name name = compile_name_2(registration->label, service->name);
+
+	if (!compile_zone_shows(zone, registration))
+		return;
+	note_departure(compile, zone, &name, instance);
+	for (size_t i = 0; i < service->n_groups; i++) {
+		struct group_names names;
+
+		if (!compile_set_has(service->groups[i], registration))
+			continue;
+		names = name_group(compile, zone, service->groups[i]);
+		note_departure(compile, zone, &names.full, instance);
+		note_departure(compile, zone, &names.srv, instance);
+	}
+}
+
+/*
+ * Works out when it is safe to stop those who left. Their last answers are given once no worker
+ * uses the old entries any more, and these stay until the batch is published.
+ */
+static void settle_departures(struct compile *compile)
+{
+	if (compile->n_departures)
+		catalog_wait_readers();
+	for (size_t i = 0; i < compile->n_departures; i++) {
+		struct instance *instance = compile->departures[i].instance;
+		uint64_t end_ms = handout_end_ms(compile->departures[i].entry);
+
+		if (end_ms > instance->safe_after_ms)
+			instance->safe_after_ms = end_ms;
+	}
+	compile->n_departures = 0;
+}
+
 /* ---- Services ---- */
 
 static uint64_t stable_until(const struct service *service, uint64_t now_ms)
@@ -247,7 +327,7 @@ static uint64_t stable_until(const struct service *service, uint64_t now_ms)
 static void compile_service(struct compile *compile, struct service *service, uint64_t now_ms)
 {
 	uint64_t until_ms = service->stable_until_ms;
-	const struct instance *instance;
+	struct instance *instance;
 
 	if (compile_set_reserve(&compile->set, service->n_instances + 1)) {
 		compile->set.failed = true;
@@ -259,6 +339,9 @@ static void compile_service(struct compile *compile, struct service *service, ui
 	for (size_t i = 0; i < compile->n_zones; i++) {
 		const struct compile_zone *zone = &compile->zones[i];
 
+		for (instance = service->dirty_instances; instance; instance = instance->dirty_next)
+			if (instance->is_leaving && instance->dirt != INSTANCE_GONE)
+				note_departures(compile, zone, instance);
 		for (instance = service->dirty_instances; instance; instance = instance->dirty_next)
 			compile_instance(compile, zone, instance);
 		compile_groups(compile, zone, service, until_ms);
@@ -274,15 +357,20 @@ int compile_run(struct compile *compile, uint64_t now_ms)
 	struct service *service;
 
 	compile->n_published = 0;
+	compile->now_ms = now_ms;
 	compile->set.failed = false;
 	while ((service = registry_take_dirty(compile->registry))) {
+		size_t n_departures = compile->n_departures;
+
 		compile_service(compile, service, now_ms);
 		if (compile->set.failed) {
+			compile->n_departures = n_departures;
 			registry_put_back(compile->registry, service);
 			break;
 		}
 		registry_clean(compile->registry, service);
 	}
+	settle_departures(compile);
 	catalog_publish(compile->catalog, (uint32_t)registry_revision(compile->registry));
 	counters_add(&compile->counters->names_published, compile->n_published);
 	if (!compile->set.failed)
@@ -491,5 +579,6 @@ void compile_free(struct compile *compile)
 		static_zone_fini(&compile->zones[i].content);
 	free(compile->zones);
 	compile_set_fini(&compile->set);
+	free(compile->departures);
 	free(compile);
 }

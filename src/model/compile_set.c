@@ -23,7 +23,7 @@ static const struct named_port *find_port(const struct registration *registratio
 	return NULL;
 }
 
-static bool is_member(const struct group *group, const struct registration *registration)
+bool compile_set_has(const struct group *group, const struct registration *registration)
 {
 	switch (group->kind) {
 	case GROUP_ALL:
@@ -60,7 +60,7 @@ size_t compile_set_collect(struct compile_set *set, const struct compile_zone *z
 	for (size_t i = 0; i < service->n_instances; i++) {
 		const struct instance *instance = service->instances[i];
 
-		if (!is_member(group, instance->registration) ||
+		if (!compile_set_has(group, instance->registration) ||
 		    !compile_zone_shows(zone, instance->registration))
 			continue;
 		n++;

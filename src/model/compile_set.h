@@ -29,6 +29,9 @@ int compile_set_reserve(struct compile_set *set, size_t n);
 size_t compile_set_collect(struct compile_set *set, const struct compile_zone *zone,
 			   const struct group *group);
 
+/* Whether an instance belongs to a group. */
+bool compile_set_has(const struct group *group, const struct registration *registration);
+
 /* An entry of everything that the members have: A, AAAA, SRV, TXT. NULL when out of memory. */
 struct entry *compile_set_full(struct compile_set *set, const struct compile_zone *zone,
 			       const struct compile_name *name, uint32_t limit);

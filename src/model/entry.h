@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * entry: compiled answers, ready to copy: what model/build.h lays out, model/catalog.h finds and
- * model/answer.h puts into replies. Const once published, but for `stable_until_ms` and what the
- * writer keeps for itself.
+ * model/answer.h puts into replies. Const once published, but for `stable_until_ms`, `handout` and
+ * what the writer keeps for itself.
  */
 #ifndef ROSTERD_MODEL_ENTRY_H
 #define ROSTERD_MODEL_ENTRY_H
@@ -88,6 +88,7 @@ struct entry_set {
 struct entry {
 	_Atomic uint64_t stable_until_ms; /* answers' TTL ends there at the latest */
 	const struct entry *from;         /* whose sets these are; itself unless an alias */
+	_Atomic uint32_t handout;         /* when it was last answered, model/handout.h */
 	uint32_t n_children;              /* writer only: names directly below */
 	uint16_t only_type;               /* the one type an alias shows; 0: all */
 	_Atomic uint8_t flags;

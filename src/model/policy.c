@@ -3,15 +3,33 @@
 
 #include <stdio.h>
 
-bool policy_serves(const struct instance *instance)
+bool policy_is_healthy(const struct instance *instance)
 {
 	return instance->status != STATUS_CRITICAL;
+}
+
+/*
+ *   admin    status              served
+ *   auto     passing, warning    yes
+ *   auto     critical            no
+ *   up       any                 yes
+ *   down     any                 no
+ *   drain    any                 no
+ */
+bool policy_serves(const struct instance *instance)
+{
+	return instance->admin == ADMIN_UP ||
+	       (instance->admin == ADMIN_AUTO && policy_is_healthy(instance));
 }
 
 void policy_explain(const struct instance *instance, char *reason, size_t reason_size)
 {
 	const struct registration *registration = instance->registration;
 
+	if (instance->admin != ADMIN_AUTO) {
+		snprintf(reason, reason_size, "admin %s", record_admin_name(instance->admin));
+		return;
+	}
 	for (size_t i = 0; i < registration->n_checks; i++) {
 		const struct check *check = instance->checks[i];
 
@@ -49,10 +67,11 @@ static uint64_t check_stable_until_ms(const struct check *check, uint64_t now_ms
 uint64_t policy_stable_until_ms(const struct instance *instance, uint64_t now_ms)
 {
 	bool serves = policy_serves(instance);
-	uint64_t until = serves ? UINT64_MAX : 0;
+	bool is_fixed = instance->admin != ADMIN_AUTO;
+	uint64_t until = serves || is_fixed ? UINT64_MAX : 0;
 
 	/* One check can take it out; to come back every critical one must recover. */
-	for (size_t i = 0; i < instance->registration->n_checks; i++) {
+	for (size_t i = 0; !is_fixed && i < instance->registration->n_checks; i++) {
 		const struct check *check = instance->checks[i];
 		uint64_t at_ms = check_stable_until_ms(check, now_ms);
 

@@ -7,7 +7,10 @@
 
 #include "model/record.h"
 
-/* Whether the instance belongs into answers for its service. */
+/* Whether its checks and heartbeats speak for it. */
+bool policy_is_healthy(const struct instance *instance);
+
+/* Whether the instance belongs into answers for its service, by its own state alone. */
 bool policy_serves(const struct instance *instance);
 
 /* Why it is in or out; for people: "passing", "check http: 503", "reported critical". */

@@ -309,3 +309,26 @@ const char *record_check_kind_name(enum check_kind kind)
 {
 	return kind == CHECK_HTTP ? "http" : "tcp";
 }
+
+static const char *const admin_names[] = {
+	[ADMIN_AUTO] = "auto",
+	[ADMIN_UP] = "up",
+	[ADMIN_DOWN] = "down",
+	[ADMIN_DRAIN] = "drain",
+};
+
+const char *record_admin_name(enum admin admin)
+{
+	return admin_names[admin];
+}
+
+bool record_admin_parse(const char *text, enum admin *admin)
+{
+	for (size_t i = 0; i < sizeof(admin_names) / sizeof(admin_names[0]); i++) {
+		if (strcmp(text, admin_names[i]) != 0)
+			continue;
+		*admin = (enum admin)i;
+		return true;
+	}
+	return false;
+}

@@ -58,6 +58,14 @@ struct meta {
 	char *key, *value;
 };
 
+/* What an operator decides about an instance. */
+enum admin {
+	ADMIN_AUTO,  /* its status decides */
+	ADMIN_UP,    /* served whatever checks say */
+	ADMIN_DOWN,  /* not served */
+	ADMIN_DRAIN, /* not served; it goes on with the work that it has */
+};
+
 /* Every string is NUL-terminated, heap-allocated and owned by the registration. */
 struct registration {
 	char *service; /* label, lower case; once applied, the registry's own copy */
@@ -98,18 +106,22 @@ enum instance_dirt {
 struct instance {
 	struct service *service;
 	struct registration *registration;
-	enum status reported;       /* by heartbeats; passing until one says otherwise */
-	enum status status;         /* the worst of `reported` and the checks */
+	enum status reported; /* by heartbeats; passing until one says otherwise */
+	enum status status;   /* the worst of `reported` and the checks */
+	enum admin admin;
 	char *output;               /* what the newest heartbeat said, or NULL */
 	uint64_t created, modified; /* revisions */
 	uint64_t lease_end_ms;      /* 0: no lease */
 	struct check **checks;      /* registration->n_checks of them, in its order */
+	/* Down, drain: when the last answer that named it has expired; compile.c sets it. */
+	uint64_t safe_after_ms;
 
 	/* registry.c and compile.c alone */
 	size_t position; /* in service->instances */
 	struct deadline deadline;
 	enum instance_dirt dirt;
 	struct instance *dirty_next;
+	bool is_leaving; /* safe_after_ms is to be worked out by the next compile */
 };
 
 /* Which of its instances a group of a service holds. */
@@ -158,6 +170,7 @@ enum change_kind {
 	CHANGE_DEREGISTER,
 	CHANGE_CHECK_RESULT,
 	CHANGE_POLICY,
+	CHANGE_ADMIN,
 };
 
 struct change_heartbeat {
@@ -187,6 +200,11 @@ struct change_policy {
 	const uint16_t *answer_limit; /* NULL: stays; 0: all members */
 };
 
+struct change_admin {
+	const char *service, *id;
+	enum admin admin;
+};
+
 struct change {
 	enum change_kind kind;
 	union {
@@ -196,6 +214,7 @@ struct change {
 		struct change_deregister deregister;
 		struct change_check_result check_result;
 		struct change_policy policy;
+		struct change_admin admin;
 	};
 };
 
@@ -247,5 +266,9 @@ bool record_has_tag(const struct registration *registration, const char *tag);
 
 const char *record_protocol_name(enum protocol protocol); /* "tcp" */
 const char *record_check_kind_name(enum check_kind kind); /* "http" */
+const char *record_admin_name(enum admin admin);          /* "auto" */
+
+/* Understands what record_admin_name() prints. false: none of that. */
+bool record_admin_parse(const char *text, enum admin *admin);
 
 #endif

@@ -132,6 +132,7 @@ void registry_clean(struct registry *registry, struct service *service)
 	while (instance) {
 		struct instance *next = instance->dirty_next;
 
+		instance->is_leaving = false;
 		if (instance->dirt == INSTANCE_GONE)
 			free_instance(instance);
 		else
@@ -526,6 +527,39 @@ static enum registry_result apply_policy(struct registry *registry, const struct
 	return REGISTRY_UPDATED;
 }
 
+static bool is_out(enum admin admin)
+{
+	return admin == ADMIN_DOWN || admin == ADMIN_DRAIN;
+}
+
+/* Its groups are compiled anew whether it was in their answers or not: there its safe time shows.
+ */
+static enum registry_result apply_admin(struct registry *registry, const struct change *change,
+					struct outcome *outcome)
+{
+	struct service *service = registry_index_service(registry, change->admin.service);
+	struct instance *instance =
+		service ? registry_index_id(registry, service, change->admin.id) : NULL;
+	enum admin before;
+
+	if (!instance)
+		return fail(outcome, REGISTRY_NOT_FOUND, "no such instance");
+	outcome->instance = instance;
+	before = instance->admin;
+	if (before == change->admin.admin)
+		return REGISTRY_UPDATED;
+	instance->admin = change->admin.admin;
+	instance->modified = service->revision = ++registry->revision;
+	registry_dirty_refresh(registry, service);
+	if (is_out(before) && is_out(instance->admin))
+		return REGISTRY_UPDATED;
+	instance->is_leaving = is_out(instance->admin);
+	instance->safe_after_ms = 0;
+	registry_dirty_instance(registry, instance, INSTANCE_RENEWED);
+	registry_group_touch(registry, service, instance->registration, 0);
+	return REGISTRY_UPDATED;
+}
+
 enum registry_result registry_apply(struct registry *registry, const struct change *change,
 				    uint64_t now_ms, struct outcome *outcome)
 {
@@ -546,6 +580,9 @@ enum registry_result registry_apply(struct registry *registry, const struct chan
 		break;
 	case CHANGE_POLICY:
 		outcome->result = apply_policy(registry, change, outcome);
+		break;
+	case CHANGE_ADMIN:
+		outcome->result = apply_admin(registry, change, outcome);
 		break;
 	}
 	return outcome->result;

@@ -308,6 +308,37 @@ int world_policy(struct world *world, const char *service, const char *json, cha
 	return finish(world, &outcome, message);
 }
 
+int world_admin(struct world *world, const char *service, const char *id, const char *json,
+		char *message)
+{
+	struct codec_error error = { 0 };
+	struct outcome outcome = { 0 };
+	struct change change = { .kind = CHANGE_ADMIN };
+
+	json_t *const body = codec_load(json, strlen(json), &error);
+	if (!body)
+		return refuse(&error, message);
+	const bool parsed = codec_admin(body, &change.admin.admin, &error);
+	json_decref(body);
+	if (!parsed)
+		return refuse(&error, message);
+	change.admin.service = service;
+	change.admin.id = id;
+	registry_apply(world->registry, &change, world->now_ms, &outcome);
+	return finish(world, &outcome, message);
+}
+
+uint64_t world_safe_after_ms(const struct world *world, const char *service, const char *id)
+{
+	const struct service *const found = registry_find_service(world->registry, service);
+	const struct instance *const instance =
+		found ? registry_find_instance(world->registry, found, id) : NULL;
+
+	assert(instance);
+	return instance->safe_after_ms > world->now_ms ? instance->safe_after_ms - world->now_ms
+						       : 0;
+}
+
 int world_probe(struct world *world, const char *service, const char *id, size_t index, bool passed,
 		char *message)
 {

@@ -64,6 +64,12 @@ int world_heartbeat(struct world *world, const char *json, char *message);
 int world_deregister(struct world *world, const char *service, const char *id, char *message);
 int world_policy(struct world *world, const char *service, const char *json, char *message);
 
+int world_admin(struct world *world, const char *service, const char *id, const char *json,
+		char *message);
+
+/* How long the instance, which is down or draining, may still be named; 0: no longer. */
+uint64_t world_safe_after_ms(const struct world *world, const char *service, const char *id);
+
 /* The result of a check that took no time; `index` among the instance's checks. */
 int world_probe(struct world *world, const char *service, const char *id, size_t index, bool passed,
 		char *message);

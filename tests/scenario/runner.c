@@ -13,6 +13,7 @@
  *     HEARTBEAT {json}
  *     DEREGISTER service id
  *     POLICY service {json}
+ *     ADMIN service/id auto|up|down|drain
  *     PROBE service/id index PASS|FAIL         the result of that check
  *     ADVANCE 15s                              the clock, deadline by deadline
  *     QUERY name type [TCP] [EDNS=n] [CH] [TIMES=n]
@@ -20,6 +21,7 @@
  * What must have come of it, after the line it is about:
  *
  *     EXPECT 409                  a write's HTTP status; a write without this line must succeed
+ *     SAFE service/id from to     a drained instance is safe to stop after so many seconds
  *     MESSAGE text                is part of a refused write's message
  *     EXPECT NOERROR|NXDOMAIN|...  the rcode; also NODATA, REFERRAL, TC, NOTC, AA, NOAA
  *     ANSWER owner type data...   this record; all such lines together are the whole section
@@ -288,6 +290,20 @@ static void on_policy(struct play *play, char *rest)
 		play->status = world_policy(&play->world, service, rest ? rest : "", play->message);
 }
 
+static void on_admin(struct play *play, char *rest)
+{
+	char *id = need_word(play, &rest, "service/id");
+	char *const state = need_word(play, &rest, "the state");
+	char json[80];
+
+	begin_write(play);
+	if (!id || !state)
+		return;
+	const char *const service = strsep(&id, "/");
+	snprintf(json, sizeof(json), "{\"state\":\"%.40s\"}", state);
+	play->status = world_admin(&play->world, service, id ? id : "", json, play->message);
+}
+
 static void on_probe(struct play *play, char *rest)
 {
 	char *id = need_word(play, &rest, "service/id");
@@ -532,6 +548,20 @@ static void on_message(struct play *play, char *rest)
 		fail(play, play->line, "the message is: %s", play->message);
 }
 
+static void on_safe(struct play *play, char *rest)
+{
+	char *id = need_word(play, &rest, "service/id");
+	char *const low = need_word(play, &rest, "the lower bound");
+	char *const high = need_word(play, &rest, "the upper bound");
+
+	if (!id || !low || !high)
+		return;
+	const char *const service = strsep(&id, "/");
+	const double s = (double)world_safe_after_ms(&play->world, service, id) / 1000;
+	if (s < strtod(low, NULL) || s > strtod(high, NULL))
+		fail(play, play->line, "expected %s..%s seconds, got %.3f", low, high, s);
+}
+
 static bool names_record(const struct play *play, const ldns_rr *rr, const char *text)
 {
 	char *const found = world_record_text(&play->world, rr);
@@ -655,11 +685,13 @@ static const struct command {
 	{ "HEARTBEAT", on_heartbeat },
 	{ "DEREGISTER", on_deregister },
 	{ "POLICY", on_policy },
+	{ "ADMIN", on_admin },
 	{ "PROBE", on_probe },
 	{ "ADVANCE", on_advance },
 	{ "QUERY", on_query },
 	{ "EXPECT", on_expect },
 	{ "MESSAGE", on_message },
+	{ "SAFE", on_safe },
 	{ "ANSWER", on_answer },
 	{ "AUTHORITY", on_authority },
 	{ "ADDITIONAL", on_additional },

@@ -18,12 +18,23 @@ static struct counters counters;
 static struct address caller;
 static struct api_reply reply;
 static json_t *json; /* the reply's body */
-static bool is_ready;
+static bool is_ready, can_publish;
 
 static bool on_is_ready(void *cookie)
 {
 	(void)cookie;
 	return is_ready;
+}
+
+/* Nothing compiles here: nobody was ever answered. */
+static bool on_publish(void *cookie)
+{
+	struct service *service;
+
+	(void)cookie;
+	while ((service = registry_take_dirty(api.registry)))
+		registry_clean(api.registry, service);
+	return can_publish;
 }
 
 static void on_read_counters(void *cookie, struct counters *sum)
@@ -52,10 +63,11 @@ static void set_up(void)
 	const char *reason;
 
 	memset(&counters, 0, sizeof(counters));
-	is_ready = true;
+	is_ready = can_publish = true;
 	api = (struct api){
 		.registry = registry_new(&options),
 		.is_ready = on_is_ready,
+		.publish = on_publish,
 		.read_counters = on_read_counters,
 	};
 	ck_assert_ptr_nonnull(api.registry);
@@ -337,6 +349,60 @@ START_TEST(sets_a_policy)
 }
 END_TEST
 
+START_TEST(sets_an_admin_state)
+{
+	static const char path[] = "/registry/services/A/instances/x/admin";
+
+	register_one("a", "x");
+	ck_assert_int_eq(put_policy(path, "{\"state\":\"up\"}"), 200);
+	ck_assert_str_eq(text_at(json, "admin"), "up");
+	ck_assert_int_eq(number_at(json, "revision"), REVISION + 2);
+	ck_assert_ptr_null(json_object_get(json, "safe_after"));
+	ck_assert_int_eq(put_policy(path, "{\"state\":\"drain\"}"), 200);
+	ck_assert_str_eq(text_at(json, "admin"), "drain");
+	ck_assert_int_eq(number_at(json, "revision"), REVISION + 3);
+	ck_assert(json_number_value(json_object_get(json, "safe_after")) > 1e9);
+	ck_assert(json_number_value(json_object_get(json, "safe_after_s")) == 0);
+	ck_assert_int_eq(get("/registry/services/a/instances/x"), 200);
+	ck_assert_str_eq(text_at(json, "admin"), "drain");
+	ck_assert_str_eq(text_at(json, "reason"), "admin drain");
+	ck_assert(json_is_true(json_object_get(json, "healthy")));
+	/* It is an operator's word: whoever registers again does not undo it. */
+	ck_assert_int_eq(post("/registry/register", "{\"name\":\"a\",\"id\":\"x\",\"port\":99,"
+						    "\"ip\":\"10.0.0.7\"}"),
+			 200);
+	ck_assert_int_eq(get("/registry/services/a/instances/x"), 200);
+	ck_assert_str_eq(text_at(json, "admin"), "drain");
+	can_publish = false;
+	ck_assert_int_eq(put_policy(path, "{\"state\":\"down\"}"), 503);
+	ck_assert_int_eq(put_policy(path, "{\"state\":\"auto\"}"), 200);
+}
+END_TEST
+
+START_TEST(a_refused_admin_state_changes_nothing)
+{
+	static const char path[] = "/registry/services/a/instances/x/admin";
+
+	ck_assert_int_eq(put_policy(path, "{\"state\":\"up\"}"), 404);
+	register_one("a", "x");
+	ck_assert_int_eq(put_policy("/registry/services/a/instances/y/admin", "{\"state\":\"up\"}"),
+			 404);
+	ck_assert_int_eq(put_policy("/registry/services/a.b/instances/x/admin", "{}"), 404);
+	ck_assert_int_eq(put_policy(path, "{\"state\":\"off\"}"), 400);
+	ck_assert_str_eq(error_at(json, "field"), "state");
+	ck_assert_int_eq(put_policy(path, "{\"state\":1}"), 400);
+	ck_assert_str_eq(error_at(json, "field"), "state");
+	ck_assert_int_eq(put_policy(path, "{}"), 400);
+	ck_assert_str_eq(error_at(json, "field"), "state");
+	ck_assert_int_eq(put_policy(path, "{\"state\":\"up\",\"for\":1}"), 400);
+	ck_assert_str_eq(error_at(json, "field"), "for");
+	ck_assert_int_eq(put_policy(path, "[]"), 400);
+	ck_assert_int_eq(get("/registry/services/a/instances/x"), 200);
+	ck_assert_str_eq(text_at(json, "admin"), "auto");
+	ck_assert_uint_eq(registry_revision(api.registry), REVISION + 1);
+}
+END_TEST
+
 START_TEST(a_refused_policy_changes_nothing)
 {
 	static const char path[] = "/registry/services/a/policy";
@@ -464,6 +530,8 @@ int main(void)
 	tcase_add_test(tcase, deregisters);
 	tcase_add_test(tcase, sets_a_policy);
 	tcase_add_test(tcase, a_refused_policy_changes_nothing);
+	tcase_add_test(tcase, sets_an_admin_state);
+	tcase_add_test(tcase, a_refused_admin_state_changes_nothing);
 	tcase_add_test(tcase, lists_services);
 	tcase_add_test(tcase, long_lists_go_on_in_the_next_request);
 	tcase_add_test(tcase, shows_a_service_and_an_instance);

@@ -61,6 +61,41 @@ START_TEST(warning_is_served_critical_is_not)
 }
 END_TEST
 
+START_TEST(an_operator_outranks_the_status)
+{
+	static const struct {
+		enum admin admin;
+		bool passing, critical;
+	} rows[] = {
+		{ ADMIN_AUTO, true, false },
+		{ ADMIN_UP, true, true },
+		{ ADMIN_DOWN, false, false },
+		{ ADMIN_DRAIN, false, false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		instance.admin = rows[i].admin;
+		instance.status = STATUS_PASSING;
+		ck_assert_int_eq(policy_serves(&instance), rows[i].passing);
+		ck_assert(policy_is_healthy(&instance));
+		instance.status = STATUS_CRITICAL;
+		ck_assert_int_eq(policy_serves(&instance), rows[i].critical);
+		ck_assert(!policy_is_healthy(&instance));
+	}
+}
+END_TEST
+
+START_TEST(no_check_moves_what_an_operator_fixed)
+{
+	instance.admin = ADMIN_UP;
+	ck_assert_uint_eq(stable_until_ms(), UINT64_MAX);
+	instance.admin = ADMIN_DRAIN;
+	ck_assert_uint_eq(stable_until_ms(), UINT64_MAX);
+	instance.lease_end_ms = T0_MS + 9000;
+	ck_assert_uint_eq(stable_until_ms(), T0_MS + 9000);
+}
+END_TEST
+
 START_TEST(nothing_pending_is_stable_for_ever)
 {
 	registration.n_checks = 0;
@@ -138,6 +173,8 @@ START_TEST(reason_names_the_cause)
 	instance.reported = instance.status = STATUS_PASSING;
 	registration.n_checks = 0;
 	ck_assert_str_eq(explain(), "registered");
+	instance.admin = ADMIN_DRAIN;
+	ck_assert_str_eq(explain(), "admin drain");
 }
 END_TEST
 
@@ -148,6 +185,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, set_up, NULL);
 	tcase_add_test(tcase, warning_is_served_critical_is_not);
+	tcase_add_test(tcase, an_operator_outranks_the_status);
+	tcase_add_test(tcase, no_check_moves_what_an_operator_fixed);
 	tcase_add_test(tcase, nothing_pending_is_stable_for_ever);
 	tcase_add_test(tcase, served_until_the_first_check_can_fail_often_enough);
 	tcase_add_test(tcase, first_result_may_come_at_any_moment);

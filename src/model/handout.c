@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "model/handout.h"
+
+static uint64_t ttl_ms(const struct entry *entry)
+{
+	uint32_t ttl_s = 0;
+
+	for (unsigned i = 0; i < entry->n_sets; i++)
+		if (entry_rrset(entry, i)->ttl_s > ttl_s)
+			ttl_s = entry_rrset(entry, i)->ttl_s;
+	return ttl_s * UINT64_C(1000);
+}
+
+/* Counted from the end of the tick, which leaves the reply time to arrive. */
+static uint64_t end_ms(const struct entry *entry, uint64_t tick)
+{
+	return tick ? (tick + 1) * HANDOUT_TICK_MS + ttl_ms(entry) : 0;
+}
+
+uint64_t handout_end_ms(const struct entry *entry)
+{
+	return end_ms(entry, atomic_load_explicit(&entry->handout, memory_order_relaxed));
+}
+
+void handout_inherit(struct entry *entry, const struct entry *old, uint64_t now_ms)
+{
+	uint64_t until_ms = handout_end_ms(old), own_ms = ttl_ms(entry);
+
+	if (old->n_sets && until_ms < end_ms(old, now_ms / HANDOUT_TICK_MS))
+		until_ms = end_ms(old, now_ms / HANDOUT_TICK_MS);
+	if (until_ms > own_ms)
+		atomic_init(&entry->handout, (uint32_t)((until_ms - own_ms - 1) / HANDOUT_TICK_MS));
+}
