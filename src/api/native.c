@@ -77,6 +77,8 @@ static int apply_policy(const struct slot *slot, json_t *json, json_t *said)
 	change.policy.service = slot->service;
 	change.policy.ttl_s = policy.has_ttl ? &policy.ttl_s : NULL;
 	change.policy.answer_limit = policy.has_answer_limit ? &policy.answer_limit : NULL;
+	change.policy.failure = policy.has_failure ? &policy.failure : NULL;
+	change.policy.panic_ppm = policy.has_panic_threshold ? &policy.panic_ppm : NULL;
 	registry_apply(slot->api->registry, &change, slot->now_ms, &outcome);
 	return tell_outcome(slot, said, &outcome);
 }

@@ -43,6 +43,10 @@
 	X(expiries, "rosterd_expiries_total", "", "instances removed when their lease ended")      \
 	X(checks_passed, "rosterd_checks_total", "result=\"pass\"", "health check results")        \
 	X(checks_failed, "rosterd_checks_total", "result=\"fail\"", "health check results")        \
+	X(policy_all, "rosterd_policy_acts_total", "serve=\"all\"",                                \
+	  "failure policies that began to act")                                                    \
+	X(policy_last, "rosterd_policy_acts_total", "serve=\"last\"",                              \
+	  "failure policies that began to act")                                                    \
 	X(names_published, "rosterd_names_published_total", "", "names compiled and published")
 
 struct counters {

@@ -32,6 +32,7 @@ enum edns_option {
 /* Extended DNS Errors (RFC 8914 4). */
 enum ede {
 	EDE_OTHER = 0,
+	EDE_STALE_ANSWER = 3,
 	EDE_PROHIBITED = 18,
 	EDE_NOT_AUTHORITATIVE = 20,
 	EDE_NONE = 0xffff, /* of our own: no such option */

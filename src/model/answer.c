@@ -90,6 +90,18 @@ static bool follow_cname(struct reply *reply, const struct rrset *cname, struct 
 	return find_zone(catalog_zones(reply->answer->catalog), subject);
 }
 
+/* RFC 8914: why there is no record, or why those that there are may be of little use. */
+static void explain_policy(struct reply *reply, unsigned flags)
+{
+	reply->ede = flags & ENTRY_STALE ? EDE_STALE_ANSWER : EDE_OTHER;
+	if (flags & ENTRY_UNSERVED)
+		reply->ede_text = "no healthy instance";
+	else if (flags & ENTRY_STALE)
+		reply->ede_text = "no healthy instance: the last healthy ones are served";
+	else
+		reply->ede_text = "too few healthy instances: all are served";
+}
+
 /* Answers for one name. true: it is an alias and the subject is now its target. */
 static bool answer_subject(struct reply *reply, struct subject *subject, struct wire_name *name)
 {
@@ -129,13 +141,11 @@ static bool answer_subject(struct reply *reply, struct subject *subject, struct 
 		return !(reply->flags & WIRE_TC) && follow_cname(reply, set, name, subject);
 	}
 	set = choose_set(entry, type);
+	if (flags & (ENTRY_UNSERVED | ENTRY_OPEN | ENTRY_STALE))
+		explain_policy(reply, flags);
 	if (set) {
 		answer_reply_put(reply, subject, entry, set);
 		return false;
-	}
-	if (flags & ENTRY_UNSERVED) {
-		reply->ede = EDE_OTHER;
-		reply->ede_text = "no healthy instance";
 	}
 	answer_reply_put_soa(reply, subject, entry);
 	return false;

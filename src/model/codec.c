@@ -530,19 +530,47 @@ bool codec_target(json_t *json, struct codec_target *target, struct codec_error 
 	return true;
 }
 
+static bool parse_failure(const struct codec_place *at, const struct codec_field *field,
+			  json_t *value, void *out)
+{
+	struct codec_policy *policy = out;
+	const char *text = json_string_value(value);
+
+	if (!text || !record_failure_parse(text, &policy->failure))
+		return codec_field_refuse(at, field->name,
+					  "must be \"empty\", \"all\" or \"last\"");
+	return true;
+}
+
+static bool parse_share(const struct codec_place *at, const struct codec_field *field,
+			json_t *value, void *out)
+{
+	struct codec_policy *policy = out;
+	double share = json_number_value(value);
+
+	if (!json_is_number(value) || !(share >= 0 && share <= 1))
+		return codec_field_refuse(at, field->name, "must be a number from 0 to 1");
+	policy->panic_ppm = (uint32_t)(share * 1000000 + 0.5);
+	return true;
+}
+
 bool codec_policy(json_t *json, struct codec_policy *policy, struct codec_error *error)
 {
 	static const struct codec_field fields[] = {
 		{ "ttl", parse_ttl, offsetof(struct codec_policy, ttl_s), 0, 0, false },
 		{ "answer_limit", codec_field_u16, offsetof(struct codec_policy, answer_limit), 0,
 		  LIMIT_ANSWER_LIMIT, false },
+		{ "failure", parse_failure, 0, 0, 0, false },
+		{ "panic_threshold", parse_share, 0, 0, 0, false },
 	};
 	const struct codec_place at = { .error = error };
 
 	*error = (struct codec_error){ .no_memory = false };
-	*policy =
-		(struct codec_policy){ .has_ttl = json_object_get(json, "ttl"),
-				       .has_answer_limit = json_object_get(json, "answer_limit") };
+	*policy = (struct codec_policy){ .has_ttl = json_object_get(json, "ttl"),
+					 .has_answer_limit = json_object_get(json, "answer_limit"),
+					 .has_failure = json_object_get(json, "failure"),
+					 .has_panic_threshold =
+						 json_object_get(json, "panic_threshold") };
 	if (!json_is_object(json))
 		return codec_field_refuse(&at, "", "must be an object");
 	return codec_field_walk(&at, fields, CODEC_COUNT(fields), json, policy);

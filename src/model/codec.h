@@ -43,7 +43,9 @@ bool codec_target(struct json_t *json, struct codec_target *target, struct codec
 struct codec_policy {
 	uint32_t ttl_s;
 	uint16_t answer_limit; /* 0: all members */
-	bool has_ttl, has_answer_limit;
+	enum failure failure;
+	uint32_t panic_ppm;
+	bool has_ttl, has_answer_limit, has_failure, has_panic_threshold;
 };
 bool codec_policy(struct json_t *json, struct codec_policy *policy, struct codec_error *error);
 

@@ -213,6 +213,8 @@ json_t *codec_service_json(const struct service *service, uint64_t now_ms)
 	if (put(json, "service", json_string(service->name)) &&
 	    put(json, "ttl", service->ttl_s ? json_integer(service->ttl_s) : json_null()) &&
 	    put(json, "answer_limit", json_integer(service->answer_limit)) &&
+	    put(json, "failure", json_string(record_failure_name(service->failure))) &&
+	    put(json, "panic_threshold", json_real((double)service->panic_ppm / 1000000)) &&
 	    put(json, "instances", instances_json(service, now_ms)))
 		return json;
 	json_decref(json);

@@ -40,6 +40,16 @@ static void withdraw(struct compile *compile, const struct compile_zone *zone,
 	catalog_remove(compile->catalog, zone->zone, name->name, name->len, false);
 }
 
+/* What answers say of the policy behind them. */
+static uint8_t policy_flags(const struct compile_set *set)
+{
+	if (set->n_members == 0)
+		return ENTRY_UNSERVED;
+	if (set->mode == POLICY_LAST)
+		return ENTRY_STALE;
+	return policy_is_acting(set->mode) ? ENTRY_OPEN : 0;
+}
+
 /*
  * Publishes an entry that the caller made, or NULL where memory was short. Returns it if queries
  * now see it, else NULL: the name is then the zone file's, or what was there before stays.
@@ -61,8 +71,7 @@ static struct entry *publish(struct compile *compile, const struct compile_zone 
 		return NULL;
 	}
 	atomic_init(&entry->stable_until_ms, stable_until_ms);
-	if (compile->set.n_members == 0)
-		atomic_init(&entry->flags, ENTRY_UNSERVED);
+	atomic_init(&entry->flags, policy_flags(&compile->set));
 	old = catalog_find(zone->zone, name->name, name->len);
 	if (old)
 		handout_inherit(entry, old, compile->now_ms);
@@ -240,7 +249,60 @@ static void compile_instance(struct compile *compile, const struct compile_zone 
 	}
 	compile->set.members[0] = instance;
 	compile->set.n_members = 1;
+	compile->set.mode = POLICY_FIT;
 	publish(compile, zone, &name, compile_set_full(&compile->set, zone, &name, 0), end_ms);
+}
+
+/* ---- Failure policies ---- */
+
+/* The name of a group as people know it, without a zone. */
+static const char *print_group(const struct group *group)
+{
+	const char *service = group->service->name;
+
+	switch (group->kind) {
+	case GROUP_ALL:
+		break;
+	case GROUP_PROTOCOL:
+		return log_fmt("_%s.%s", service, compile_name_protocols[group->protocol]);
+	case GROUP_TAG:
+		return log_fmt("%s.%s", group->label, service);
+	case GROUP_PORT:
+		return log_fmt("_%s.%s.%s", group->label, compile_name_protocols[group->protocol],
+			       service);
+	}
+	return service;
+}
+
+/* Tells once that a policy began to act on a group, or ended to; zones' filters do not count. */
+static void tell_policy(struct compile *compile, struct group *group)
+{
+	const struct service *service = group->service;
+	struct policy_tally tally;
+	enum policy_mode mode;
+	size_t n;
+
+	/* The service itself is told already. */
+	if (group->kind == GROUP_PROTOCOL && group->n_members == service->n_instances) {
+		group->acts = 0;
+		return;
+	}
+	if (!group->acts && service->failure == FAILURE_EMPTY && !service->panic_ppm)
+		return;
+	tally = compile_set_count(NULL, group, &n);
+	mode = policy_choose(service, &tally);
+	if (!policy_is_acting(mode))
+		mode = 0;
+	if (mode == group->acts)
+		return;
+	group->acts = (uint8_t)mode;
+	if (mode)
+		counters_add(mode == POLICY_LAST ? &compile->counters->policy_last
+						 : &compile->counters->policy_all,
+			     1);
+	log_event(mode ? LOG_WARNING : LOG_INFO, mode ? "policy-acts" : "policy-ends", "name",
+		  print_group(group), "policy", policy_mode_name(mode), "healthy",
+		  log_fmt("%zu", tally.n_serving), "of", log_fmt("%zu", tally.n_eligible), NULL);
 }
 
 /* ---- Departures ---- */
@@ -348,6 +410,8 @@ static void compile_service(struct compile *compile, struct service *service, ui
 		if (until_ms != service->stable_until_ms)
 			refresh_groups(compile, zone, service, until_ms);
 	}
+	for (struct group *group = service->dirty_groups; group; group = group->dirty_next)
+		tell_policy(compile, group);
 	if (service->dirty_groups || service->refresh)
 		registry_set_stable(compile->registry, service, until_ms, now_ms);
 }

@@ -50,21 +50,42 @@ static int compare_members(const void *a, const void *b)
 	return x->created < y->created ? -1 : x->created > y->created;
 }
 
+static bool is_shown(const struct compile_zone *zone, const struct group *group,
+		     const struct instance *instance)
+{
+	return compile_set_has(group, instance->registration) &&
+	       (!zone || compile_zone_shows(zone, instance->registration));
+}
+
+struct policy_tally compile_set_count(const struct compile_zone *zone, const struct group *group,
+				      size_t *n)
+{
+	const struct service *service = group->service;
+	struct policy_tally tally = { .n_eligible = 0 };
+
+	*n = 0;
+	for (size_t i = 0; i < service->n_instances; i++) {
+		if (!is_shown(zone, group, service->instances[i]))
+			continue;
+		policy_count(&tally, service->instances[i]);
+		++*n;
+	}
+	return tally;
+}
+
 size_t compile_set_collect(struct compile_set *set, const struct compile_zone *zone,
 			   const struct group *group)
 {
 	const struct service *service = group->service;
-	size_t n = 0;
+	size_t n;
+	struct policy_tally tally = compile_set_count(zone, group, &n);
 
+	set->mode = policy_choose(service, &tally);
 	set->n_members = 0;
 	for (size_t i = 0; i < service->n_instances; i++) {
 		const struct instance *instance = service->instances[i];
 
-		if (!compile_set_has(group, instance->registration) ||
-		    !compile_zone_shows(zone, instance->registration))
-			continue;
-		n++;
-		if (policy_serves(instance))
+		if (policy_picks(set->mode, &tally, instance) && is_shown(zone, group, instance))
 			set->members[set->n_members++] = instance;
 	}
 	if (set->n_members > 1)

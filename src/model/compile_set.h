@@ -6,14 +6,16 @@
 #define ROSTERD_MODEL_COMPILE_SET_H
 
 #include "model/compile_zone.h"
+#include "model/policy.h"
 
 /* The group in hand, and the builder of its entries. */
 struct compile_set {
 	struct build build;
 	const struct instance **members; /* served ones, best tier first */
 	size_t n_members, cap_members;
-	uint32_t ttl_s; /* of the records */
-	bool failed;    /* out of memory; sticky */
+	enum policy_mode mode; /* who the members are */
+	uint32_t ttl_s;        /* of the records */
+	bool failed;           /* out of memory; sticky */
 };
 
 void compile_set_init(struct compile_set *set);
@@ -21,6 +23,10 @@ void compile_set_fini(struct compile_set *set);
 
 /* Makes room for `n` members. -1 when out of memory. */
 int compile_set_reserve(struct compile_set *set, size_t n);
+
+/* Counts the instances of a group that the zone shows; `zone` NULL: all of them. */
+struct policy_tally compile_set_count(const struct compile_zone *zone, const struct group *group,
+				      size_t *n);
 
 /*
  * Makes the served instances of a group that the zone shows the members. Returns how many there

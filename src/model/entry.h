@@ -66,7 +66,9 @@ enum {
 	ENTRY_STATIC = 1,     /* from a zone file */
 	ENTRY_DELEGATION = 2, /* a zone cut: its NS set is a referral */
 	ENTRY_CNAME = 4,      /* its only set is a CNAME */
-	ENTRY_UNSERVED = 8,   /* registered, but no instance is healthy */
+	ENTRY_UNSERVED = 8,   /* registered, but no instance is served */
+	ENTRY_OPEN = 64,      /* too few instances are healthy: all are in it */
+	ENTRY_STALE = 128,    /* no instance is healthy: the last healthy ones are in it */
 	/* set by the catalog */
 	ENTRY_EMPTY = 16,          /* an empty non-terminal, kept by the names below it */
 	ENTRY_WILDCARD_CHILD = 32, /* "*" exists directly below */

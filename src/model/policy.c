@@ -22,6 +22,80 @@ bool policy_serves(const struct instance *instance)
 	       (instance->admin == ADMIN_AUTO && policy_is_healthy(instance));
 }
 
+static bool is_eligible(const struct instance *instance)
+{
+	return instance->admin == ADMIN_AUTO || instance->admin == ADMIN_UP;
+}
+
+void policy_count(struct policy_tally *tally, const struct instance *instance)
+{
+	if (!is_eligible(instance))
+		return;
+	tally->n_eligible++;
+	tally->n_serving += policy_serves(instance);
+	if (instance->served_until_ms > tally->served_until_ms)
+		tally->served_until_ms = instance->served_until_ms;
+}
+
+/*
+ *   fit of the eligible          panic threshold     failure   who is served
+ *   some, a share >= threshold   any                 any       the fit ones
+ *   some, a share < threshold    above 0             any       all (panic)
+ *   none, though some were once  any                 last      those that were fit last
+ *   none                         any                 all       all
+ *   none                         above 0             empty     all (panic)
+ *   none                         0                   empty     nobody
+ *   none, and none ever was      above 0             last      all (panic)
+ *   none, and none ever was      0                   last      nobody
+ *
+ * "All" are the eligible ones, in their tiers; whom an operator took out is served by no policy.
+ */
+enum policy_mode policy_choose(const struct service *service, const struct policy_tally *tally)
+{
+	uint64_t million = 1000000;
+
+	if (tally->n_serving == 0) {
+		if (tally->n_eligible == 0)
+			return POLICY_EMPTY;
+		if (service->failure == FAILURE_LAST && tally->served_until_ms)
+			return POLICY_LAST;
+		if (service->failure == FAILURE_ALL)
+			return POLICY_ALL;
+		return service->panic_ppm ? POLICY_PANIC : POLICY_EMPTY;
+	}
+	if (tally->n_serving * million < tally->n_eligible * (uint64_t)service->panic_ppm)
+		return POLICY_PANIC;
+	return POLICY_FIT;
+}
+
+/* Those that were fit last ceased to be in the same moment: together they were the last set. */
+bool policy_picks(enum policy_mode mode, const struct policy_tally *tally,
+		  const struct instance *instance)
+{
+	switch (mode) {
+	case POLICY_FIT:
+		return policy_serves(instance);
+	case POLICY_EMPTY:
+		return false;
+	case POLICY_ALL:
+	case POLICY_PANIC:
+		return is_eligible(instance);
+	case POLICY_LAST:
+		return is_eligible(instance) && instance->served_until_ms == tally->served_until_ms;
+	}
+	return false;
+}
+
+const char *policy_mode_name(enum policy_mode mode)
+{
+	static const char *const names[] = {
+		[POLICY_FIT] = "fit",     [POLICY_EMPTY] = "empty", [POLICY_ALL] = "all",
+		[POLICY_PANIC] = "panic", [POLICY_LAST] = "last",
+	};
+
+	return names[mode];
+}
+
 void policy_explain(const struct instance *instance, char *reason, size_t reason_size)
 {
 	const struct registration *registration = instance->registration;

@@ -317,18 +317,48 @@ static const char *const admin_names[] = {
 	[ADMIN_DRAIN] = "drain",
 };
 
+static const char *const failure_names[] = {
+	[FAILURE_EMPTY] = "empty",
+	[FAILURE_ALL] = "all",
+	[FAILURE_LAST] = "last",
+};
+
+/* The place of a text among `n` names; `n`: it is none of them. */
+static size_t find_name(const char *const *names, size_t n, const char *text)
+{
+	size_t i = 0;
+
+	while (i < n && strcmp(text, names[i]) != 0)
+		i++;
+	return i;
+}
+
 const char *record_admin_name(enum admin admin)
 {
 	return admin_names[admin];
 }
 
+const char *record_failure_name(enum failure failure)
+{
+	return failure_names[failure];
+}
+
 bool record_admin_parse(const char *text, enum admin *admin)
 {
-	for (size_t i = 0; i < sizeof(admin_names) / sizeof(admin_names[0]); i++) {
-		if (strcmp(text, admin_names[i]) != 0)
-			continue;
+	size_t n = sizeof(admin_names) / sizeof(admin_names[0]);
+	size_t i = find_name(admin_names, n, text);
+
+	if (i < n)
 		*admin = (enum admin)i;
-		return true;
-	}
-	return false;
+	return i < n;
+}
+
+bool record_failure_parse(const char *text, enum failure *failure)
+{
+	size_t n = sizeof(failure_names) / sizeof(failure_names[0]);
+	size_t i = find_name(failure_names, n, text);
+
+	if (i < n)
+		*failure = (enum failure)i;
+	return i < n;
 }

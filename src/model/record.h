@@ -109,6 +109,7 @@ struct instance {
 	enum status reported; /* by heartbeats; passing until one says otherwise */
 	enum status status;   /* the worst of `reported` and the checks */
 	enum admin admin;
+	uint64_t served_until_ms;   /* when policy_serves() last ceased to be true; 0: never */
 	char *output;               /* what the newest heartbeat said, or NULL */
 	uint64_t created, modified; /* revisions */
 	uint64_t lease_end_ms;      /* 0: no lease */
@@ -138,16 +139,26 @@ struct group {
 	enum protocol protocol; /* GROUP_PROTOCOL, GROUP_PORT */
 	size_t n_members;
 	bool dirty;
+	uint8_t acts; /* compile.c: the enum policy_mode that was told; 0: no failure policy acts */
 	struct service *service;
 	size_t position; /* in service->groups */
 	struct group *dirty_next;
 	char label[]; /* GROUP_TAG: tag, GROUP_PORT: port name, lower case; else empty */
 };
 
+/* What a service serves when none of its instances is healthy. */
+enum failure {
+	FAILURE_EMPTY, /* nothing */
+	FAILURE_ALL,   /* all: better an error from a service than none at all */
+	FAILURE_LAST,  /* those that were healthy last */
+};
+
 struct service {
 	char *name;
 	uint32_t ttl_s;        /* 0: the server's default */
 	uint32_t answer_limit; /* 0: all members */
+	enum failure failure;
+	uint32_t panic_ppm; /* millionths: below this healthy share all are served; 0: never */
 	size_t n_instances, cap_instances;
 	struct instance **instances;
 	size_t n_groups, cap_groups;
@@ -198,6 +209,8 @@ struct change_policy {
 	const char *service;
 	const uint32_t *ttl_s;        /* NULL: stays */
 	const uint16_t *answer_limit; /* NULL: stays; 0: all members */
+	const enum failure *failure;  /* NULL: stays */
+	const uint32_t *panic_ppm;    /* NULL: stays */
 };
 
 struct change_admin {
@@ -266,9 +279,11 @@ bool record_has_tag(const struct registration *registration, const char *tag);
 
 const char *record_protocol_name(enum protocol protocol); /* "tcp" */
 const char *record_check_kind_name(enum check_kind kind); /* "http" */
+const char *record_failure_name(enum failure failure);    /* "empty" */
 const char *record_admin_name(enum admin admin);          /* "auto" */
 
-/* Understands what record_admin_name() prints. false: none of that. */
+/* Understand what is printed above. false: none of that. */
 bool record_admin_parse(const char *text, enum admin *admin);
+bool record_failure_parse(const char *text, enum failure *failure);
 
 #endif

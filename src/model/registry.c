@@ -199,6 +199,13 @@ static void touch_countdown(struct registry *registry, struct service *service, 
 		deadline_set(&registry->deadlines, &service->deadline, now_ms + REFRESH_MS);
 }
 
+/* To be called where an instance may have ceased to serve. `now_ms` is never 0. */
+static void note_served(struct instance *instance, bool served, uint64_t now_ms)
+{
+	if (served && !policy_serves(instance))
+		instance->served_until_ms = now_ms;
+}
+
 /* A status may have changed: if so a revision, and all groups of the instance are dirty. */
 static void restate(struct registry *registry, struct instance *instance, uint64_t now_ms)
 {
@@ -210,6 +217,7 @@ static void restate(struct registry *registry, struct instance *instance, uint64
 		return;
 	}
 	instance->status = status;
+	note_served(instance, served, now_ms);
 	instance->modified = ++registry->revision;
 	instance->service->revision = registry->revision;
 	registry_dirty_refresh(registry, instance->service);
@@ -232,7 +240,8 @@ static void remove_instance(struct registry *registry, struct instance *instance
 	service->instances[instance->position]->position = instance->position;
 	if (service->n_instances == 0) {
 		/* Should it be back before the next compile, it begins anew all the same. */
-		service->ttl_s = service->answer_limit = 0;
+		service->ttl_s = service->answer_limit = service->panic_ppm = 0;
+		service->failure = FAILURE_EMPTY;
 		registry->n_services--;
 	}
 	registry_group_touch(registry, service, registration, -1);
@@ -283,9 +292,11 @@ static void settle(struct registry *registry, struct instance *instance, uint64_
 {
 	struct service *service = instance->service;
 	const struct registration *registration = instance->registration;
+	bool served = instance->created && policy_serves(instance);
 
 	instance->modified = service->revision = ++registry->revision;
 	instance->status = instance_status(instance);
+	note_served(instance, served, now_ms);
 	instance->lease_end_ms = registration->lease_ms ? now_ms + registration->lease_ms : 0;
 	arm_lease(registry, instance, now_ms);
 	registry_dirty_instance(registry, instance, INSTANCE_CHANGED);
@@ -511,16 +522,22 @@ static enum registry_result apply_policy(struct registry *registry, const struct
 {
 	const struct change_policy *policy = &change->policy;
 	struct service *service = registry_index_service(registry, policy->service);
-	uint32_t ttl_s, answer_limit;
+	uint32_t ttl_s, answer_limit, panic_ppm;
+	enum failure failure;
 
 	if (!service || service->n_instances == 0)
 		return fail(outcome, REGISTRY_NOT_FOUND, "no such service");
 	ttl_s = policy->ttl_s ? *policy->ttl_s : service->ttl_s;
 	answer_limit = policy->answer_limit ? *policy->answer_limit : service->answer_limit;
-	if (ttl_s == service->ttl_s && answer_limit == service->answer_limit)
+	failure = policy->failure ? *policy->failure : service->failure;
+	panic_ppm = policy->panic_ppm ? *policy->panic_ppm : service->panic_ppm;
+	if (ttl_s == service->ttl_s && answer_limit == service->answer_limit &&
+	    failure == service->failure && panic_ppm == service->panic_ppm)
 		return REGISTRY_UPDATED;
 	service->ttl_s = ttl_s;
 	service->answer_limit = answer_limit;
+	service->failure = failure;
+	service->panic_ppm = panic_ppm;
 	service->revision = ++registry->revision;
 	registry_dirty_names(registry, service);
 	registry_dirty_refresh(registry, service);
@@ -535,20 +552,23 @@ static bool is_out(enum admin admin)
 /* Its groups are compiled anew whether it was in their answers or not: there its safe time shows.
  */
 static enum registry_result apply_admin(struct registry *registry, const struct change *change,
-					struct outcome *outcome)
+					uint64_t now_ms, struct outcome *outcome)
 {
 	struct service *service = registry_index_service(registry, change->admin.service);
 	struct instance *instance =
 		service ? registry_index_id(registry, service, change->admin.id) : NULL;
 	enum admin before;
+	bool served;
 
 	if (!instance)
 		return fail(outcome, REGISTRY_NOT_FOUND, "no such instance");
 	outcome->instance = instance;
 	before = instance->admin;
+	served = policy_serves(instance);
 	if (before == change->admin.admin)
 		return REGISTRY_UPDATED;
 	instance->admin = change->admin.admin;
+	note_served(instance, served, now_ms);
 	instance->modified = service->revision = ++registry->revision;
 	registry_dirty_refresh(registry, service);
 	if (is_out(before) && is_out(instance->admin))
@@ -582,7 +602,7 @@ enum registry_result registry_apply(struct registry *registry, const struct chan
 		outcome->result = apply_policy(registry, change, outcome);
 		break;
 	case CHANGE_ADMIN:
-		outcome->result = apply_admin(registry, change, outcome);
+		outcome->result = apply_admin(registry, change, now_ms, outcome);
 		break;
 	}
 	return outcome->result;

@@ -302,6 +302,8 @@ int world_policy(struct world *world, const char *service, const char *json, cha
 			.service = service,
 			.ttl_s = policy.has_ttl ? &policy.ttl_s : NULL,
 			.answer_limit = policy.has_answer_limit ? &policy.answer_limit : NULL,
+			.failure = policy.has_failure ? &policy.failure : NULL,
+			.panic_ppm = policy.has_panic_threshold ? &policy.panic_ppm : NULL,
 		},
 	};
 	registry_apply(world->registry, &change, world->now_ms, &outcome);

@@ -30,7 +30,8 @@
  *     IN-ORDER                    the ANSWER lines from here on are in the order of the reply
  *     COUNT n [ADDITIONAL]        records in the answer (or that section)
  *     TTL n                       of every answer record, or of the SOA of a negative answer
- *     SHARE from to data...       of TIMES replies, the share whose first record has this data
+ *     EDE n [text]                the reply's extended error (RFC 8914), its text begins so; or
+ * none SHARE from to data...       of TIMES replies, the share whose first record has this data
  *     MEMBER from to data...      of TIMES replies, the share that has such a record at all
  */
 #include "../lib/world.h"
@@ -649,6 +650,48 @@ static void on_ttl(struct play *play, char *rest)
 			     ldns_rr_ttl(ldns_rr_list_rr(records, i)));
 }
 
+/* The data of an EDNS option, its length in *len; NULL: the reply has none. */
+static const uint8_t *find_option(const ldns_pkt *reply, unsigned code, size_t *len)
+{
+	const ldns_rdf *const options = ldns_pkt_edns_data(reply);
+	const uint8_t *at = options ? ldns_rdf_data(options) : NULL;
+
+	for (size_t left = options ? ldns_rdf_size(options) : 0; left >= 4;) {
+		*len = ldns_read_uint16(at + 2);
+		assert(*len <= left - 4);
+		if (ldns_read_uint16(at) == code)
+			return at + 4;
+		at += 4 + *len;
+		left -= 4 + *len;
+	}
+	return NULL;
+}
+
+static void on_ede(struct play *play, char *rest)
+{
+	char *const word = need_word(play, &rest, "the number");
+	const char *const text = rest ? trim(rest) : "";
+	const uint8_t *error;
+	unsigned long number;
+	size_t len;
+
+	if (!word || !has_query(play))
+		return;
+	error = find_option(play->reply, EDNS_ERROR, &len);
+	if (strcmp(word, "none") == 0) {
+		if (error)
+			fail(play, play->line, "there is an extended error %u",
+			     ldns_read_uint16(error));
+		return;
+	}
+	if (!error)
+		fail(play, play->line, "there is no extended error");
+	else if (!parse_number(word, &number) || ldns_read_uint16(error) != number ||
+		 len - 2 < strlen(text) || memcmp(error + 2, text, strlen(text)) != 0)
+		fail(play, play->line, "the extended error is %u %.*s", ldns_read_uint16(error),
+		     (int)(len - 2), (const char *)error + 2);
+}
+
 static void expect_rate(struct play *play, char *rest, bool first)
 {
 	char *const low = need_word(play, &rest, "the lower bound");
@@ -698,6 +741,7 @@ static const struct command {
 	{ "IN-ORDER", on_in_order },
 	{ "COUNT", on_count },
 	{ "TTL", on_ttl },
+	{ "EDE", on_ede },
 	{ "SHARE", on_share },
 	{ "MEMBER", on_member },
 };

@@ -468,6 +468,65 @@ START_TEST(bad_zone_changes_nothing)
 }
 END_TEST
 
+static int policy(const char *json)
+{
+	return world_policy(&world, "a", json, text);
+}
+
+static void beat(const char *id, const char *status)
+{
+	char json[120];
+
+	snprintf(json, sizeof(json), "{\"service\":\"a\",\"id\":\"%s\",\"status\":\"%s\"}", id,
+		 status);
+	ck_assert_int_eq(world_heartbeat(&world, json, text), 200);
+}
+
+START_TEST(a_policy_that_acts_is_counted_once)
+{
+	add("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80,\"tags\":[\"t\"]}");
+	add("{\"name\":\"a\",\"id\":\"y\",\"ip\":\"10.0.0.2\",\"port\":80}");
+	beat("x", "critical");
+	ck_assert_uint_eq(world.control.policy_all, 0);
+	ck_assert_int_eq(policy("{\"failure\":\"all\"}"), 200);
+	/* The tag's name has none but x. */
+	ck_assert_uint_eq(world.control.policy_all, 1);
+	beat("y", "critical");
+	ck_assert_uint_eq(world.control.policy_all, 2);
+	/* Compiled anew, but nothing about it is new. */
+	ck_assert_int_eq(policy("{\"ttl\":7}"), 200);
+	ck_assert_uint_eq(world.control.policy_all, 2);
+	beat("x", "passing");
+	ck_assert_uint_eq(world.control.policy_all, 2);
+	beat("x", "critical");
+	ck_assert_uint_eq(world.control.policy_all, 4);
+	ck_assert_int_eq(policy("{\"failure\":\"last\"}"), 200);
+	ck_assert_uint_eq(world.control.policy_all, 4);
+	ck_assert_uint_eq(world.control.policy_last, 2);
+	ck_assert_int_eq(policy("{\"failure\":\"empty\"}"), 200);
+	ck_assert_int_eq(count_a("a"), 0);
+}
+END_TEST
+
+START_TEST(who_leaves_and_is_gone_in_one_round)
+{
+	const struct change drain = {
+		.kind = CHANGE_ADMIN,
+		.admin = { .service = "a", .id = "x", .admin = ADMIN_DRAIN },
+	};
+	struct outcome outcome;
+
+	add("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80}");
+	add("{\"name\":\"a\",\"id\":\"y\",\"ip\":\"10.0.0.2\",\"port\":80}");
+	ck_assert_int_eq(count_a("a"), 2);
+	registry_apply(world.registry, &drain, world.now_ms, &outcome);
+	ck_assert_int_eq(outcome.result, REGISTRY_UPDATED);
+	ck_assert_int_eq(drop("a", "x"), 200);
+	ck_assert_int_eq(count_a("a"), 1);
+	ck_assert_int_eq(count_a("x.a"), -1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *const suite = suite_create("compile");
@@ -493,6 +552,8 @@ int main(void)
 	tcase_add_test(tcase, static_name_below_a_hidden_service_keeps_its_ttl);
 	tcase_add_test(tcase, ttl_knows_when_a_reported_status_no_longer_holds);
 	tcase_add_test(tcase, bad_zone_changes_nothing);
+	tcase_add_test(tcase, a_policy_that_acts_is_counted_once);
+	tcase_add_test(tcase, who_leaves_and_is_gone_in_one_round);
 	suite_add_tcase(suite, tcase);
 	SRunner *const runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
