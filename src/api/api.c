@@ -196,6 +196,24 @@ static bool decode(struct segment segment, char *text)
 	return true;
 }
 
+enum api_query api_query_get(const char *query, const char *key, char *text, size_t size)
+{
+	size_t key_len = strlen(key);
+
+	while (query && *query) {
+		size_t len = strcspn(query, "&");
+
+		if (len > key_len && query[key_len] == '=' && strncmp(query, key, key_len) == 0) {
+			struct segment value = { query + key_len + 1, len - key_len - 1 };
+
+			return value.len < size && decode(value, text) ? API_QUERY_FOUND
+								       : API_QUERY_BROKEN;
+		}
+		query += len + (query[len] == '&');
+	}
+	return API_QUERY_ABSENT;
+}
+
 static void call_route(struct api *api, const struct api_route *route,
 		       const struct api_request *request, const struct segment *segments, size_t n,
 		       uint64_t now_ms, struct api_reply *reply)

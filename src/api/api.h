@@ -20,6 +20,7 @@ enum api_method {
 	API_OTHER,
 };
 
+struct compile;
 struct json_t;
 
 struct api_request {
@@ -48,14 +49,33 @@ enum {
 /* What requests act on. Borrowed. */
 struct api {
 	struct registry *registry;
+	const struct compile *compile;
 	/* Whether the server is ready to answer right now. */
 	bool (*is_ready)(void *cookie);
 	/* Makes queries see every change, now. false: there was no memory; it is tried again. */
 	bool (*publish)(void *cookie);
+	/*
+	 * Answers a DNS query of `len` octets as over TCP, in place: the room is that of a TCP
+	 * message. Counts nothing, and is no hand-out (model/handout.h).
+	 */
+	size_t (*ask)(void *cookie, uint8_t *message, size_t len);
 	/* Adds up every thread's counters. */
 	void (*read_counters)(void *cookie, struct counters *sum);
 	void *cookie;
 };
+
+/* A parameter of a query: what became of looking for it. */
+enum api_query {
+	API_QUERY_FOUND,
+	API_QUERY_ABSENT,
+	API_QUERY_BROKEN, /* its percent-encoding is, or it is too long */
+};
+
+/*
+ * Decodes the first parameter `key` of a request's query into `text`. Names of parameters are plain
+ * text; `query` may be NULL.
+ */
+enum api_query api_query_get(const char *query, const char *key, char *text, size_t size);
 
 /*
  * One route. A segment of `path` in braces matches any one segment: /registry/services/{service}.

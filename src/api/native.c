@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "api/native.h"
 
+#include "api/native_why.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "model/codec.h"
@@ -541,6 +542,7 @@ const struct api_route native_routes[] = {
 	{ API_DELETE, "/registry/services/{service}/instances/{id}", handle_delete_instance },
 	{ API_PUT, "/registry/services/{service}/instances/{id}/admin", handle_admin },
 	{ API_PUT, "/registry/services/{service}/policy", handle_policy },
+	{ API_GET, "/registry/why", native_why_handle },
 	{ API_GET, "/health/live", handle_live },
 	{ API_GET, "/health/ready", handle_ready },
 	{ API_GET, "/metrics", handle_metrics },

@@ -166,6 +166,22 @@ static bool publish_now(void *cookie)
 	return !registry_is_dirty(control->registry);
 }
 
+/* What the control thread asks itself. */
+static size_t ask(void *cookie, uint8_t *message, size_t len)
+{
+	static const struct answer_peer peer = { .transport = ANSWER_TCP };
+	struct control *control = cookie;
+	const struct answer_time time = { .mono_ms = 0 }; /* before any hand-out */
+	struct counters counters = { 0 };
+	struct answer own;
+
+	answer_init(&own, control->catalog, &counters, &control->identity);
+	catalog_reader_online();
+	len = answer(&own, &peer, &time, message, len);
+	catalog_reader_offline();
+	return len;
+}
+
 static void read_counters(void *cookie, struct counters *sum)
 {
 	const struct control *control = cookie;
@@ -444,7 +460,9 @@ static int new_model(struct control *control)
 	control->api = (struct api){
 		.registry = control->registry,
 		.is_ready = is_ready,
+		.compile = control->compile,
 		.publish = publish_now,
+		.ask = ask,
 		.read_counters = read_counters,
 		.cookie = control,
 	};

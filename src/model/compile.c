@@ -443,6 +443,89 @@ int compile_run(struct compile *compile, uint64_t now_ms)
 	return -1;
 }
 
+/* ---- Finding what a name stands for ---- */
+
+/* The zone with the most labels that a name is in; NULL: none. Puts the name below its apex. */
+static const struct compile_zone *find_zone_of(const struct compile *compile, const uint8_t *name,
+					       size_t len, struct compile_name *relative)
+{
+	const struct compile_zone *found = NULL;
+
+	for (size_t i = 0; i < compile->n_zones; i++) {
+		const struct static_zone *content = &compile->zones[i].content;
+		size_t at = 0;
+
+		while (len - at > content->origin_len)
+			at += name[at] + 1u;
+		if (len - at != content->origin_len ||
+		    memcmp(name + at, content->origin, content->origin_len) != 0 ||
+		    (found && found->content.origin_len > content->origin_len))
+			continue;
+		found = &compile->zones[i];
+		memset(relative, 0, sizeof(*relative));
+		memcpy(relative->name, name, at);
+		relative->len = at;
+	}
+	return found;
+}
+
+static bool name_is(const struct compile_name *a, const struct compile_name *b)
+{
+	return a->len == b->len && memcmp(a->name, b->name, a->len) == 0;
+}
+
+/* Whether a name is one of the service's, in the zone of `target`, which is filled. */
+static bool find_in_service(const struct compile *compile, const struct service *service,
+			    const struct compile_name *name, struct compile_target *target)
+{
+	char label[LIMIT_LABEL + 1];
+	struct compile_name own;
+	size_t n;
+
+	for (size_t i = 0; i < service->n_groups; i++) {
+		struct group_names names = name_group(compile, target->zone, service->groups[i]);
+
+		target->srv_only = names.srv.len && name_is(&names.srv, name);
+		if (!target->srv_only && !(names.full.len && name_is(&names.full, name)))
+			continue;
+		target->group = service->groups[i];
+		compile_set_count(target->zone, target->group, &n);
+		return n > 0;
+	}
+	memcpy(label, name->name + 1, name->name[0]);
+	label[name->name[0]] = '\0';
+	target->instance = registry_find_label(compile->registry, service, label);
+	if (!target->instance)
+		return false;
+	own = compile_name_2(label, service->name);
+	return name_is(&own, name) &&
+	       compile_zone_shows(target->zone, target->instance->registration);
+}
+
+/* The service is one of the labels, perhaps with an underscore. */
+bool compile_find(const struct compile *compile, const uint8_t *name, size_t len,
+		  struct compile_target *target)
+{
+	struct compile_name relative;
+
+	*target = (struct compile_target){ .srv_only = false };
+	target->zone = find_zone_of(compile, name, len, &relative);
+	if (!target->zone || relative.len == 0 || compile_zone_owns(target->zone, &relative))
+		return false;
+	for (size_t at = 0; at < relative.len; at += 1u + relative.name[at]) {
+		char label[LIMIT_LABEL + 1];
+		size_t skip = relative.name[at + 1] == '_';
+		const struct service *service;
+
+		memcpy(label, relative.name + at + 1 + skip, relative.name[at] - skip);
+		label[relative.name[at] - skip] = '\0';
+		service = registry_find_service(compile->registry, label);
+		if (service && find_in_service(compile, service, &relative, target))
+			return true;
+	}
+	return false;
+}
+
 /* ---- Zones ---- */
 
 bool compile_collides(void *cookie, const struct registration *registration, char *name,

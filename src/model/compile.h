@@ -23,6 +23,15 @@
 #include "model/static_zone.h"
 
 struct compile;
+struct compile_zone;
+
+/* What a name that registrations made stands for: a group of instances, or one. */
+struct compile_target {
+	const struct compile_zone *zone;
+	const struct group *group; /* NULL: the name of `instance` */
+	const struct instance *instance;
+	bool srv_only; /* a name that has no other types */
+};
 
 /* NULL when out of memory. Neither argument is owned. */
 struct compile *compile_new(struct registry *registry, struct catalog *catalog,
@@ -38,6 +47,13 @@ void compile_free(struct compile *compile);
  */
 int compile_set_zones(struct compile *compile, struct static_zone *zones, size_t n, uint64_t now_ms,
 		      char *message, size_t message_size);
+
+/*
+ * Finds what an absolute name, in wire form and lower case, stands for. false: it is no name of a
+ * registration, or the zone file has it. Nothing may be dirty.
+ */
+bool compile_find(const struct compile *compile, const uint8_t *name, size_t len,
+		  struct compile_target *target);
 
 /* For registry_options.collides; the cookie is the struct compile. */
 bool compile_collides(void *compile, const struct registration *registration, char *name,

@@ -134,34 +134,61 @@ static int compare_targets(const void *a, const void *b)
 	return memcmp(x->address, y->address, sizeof(x->address));
 }
 
-/*
- * The addresses of the best tier that has any, each once: instances on one host share a record and
- * add their weights. Those of weight 0 only if there are no others.
- */
-static size_t choose_targets(const struct compile_set *set, uint16_t type, struct target *targets)
+static bool has_address(const struct instance *instance, uint16_t type)
 {
-	size_t n = 0, n_weighted = 0, n_merged = 0;
-	uint16_t priority = 0;
+	uint8_t address[16];
+
+	return get_address(instance, type, address);
+}
+
+struct compile_set_tier compile_set_tier(const struct compile_set *set, uint16_t type)
+{
+	struct compile_set_tier tier = { .type = type };
 
 	for (size_t i = 0; i < set->n_members; i++) {
 		const struct registration *registration = set->members[i]->registration;
-		struct target target = { .weight = registration->weight };
 
-		if (n > 0 && registration->priority != priority)
+		/* The best come first. */
+		if (tier.is_any && registration->priority != tier.priority)
 			break;
-		if (!get_address(set->members[i], type, target.address))
+		if (!has_address(set->members[i], type))
 			continue;
-		priority = registration->priority;
-		n_weighted += target.weight > 0;
-		targets[n++] = target;
+		tier.is_any = true;
+		tier.priority = registration->priority;
+		tier.is_weighted |= registration->weight > 0;
 	}
-	if (n_weighted > 0 && n_weighted < n) {
-		size_t kept = 0;
+	return tier;
+}
 
-		for (size_t i = 0; i < n; i++)
-			if (targets[i].weight > 0)
-				targets[kept++] = targets[i];
-		n = kept;
+enum compile_set_place compile_set_place(const struct compile_set_tier *tier,
+					 const struct instance *instance)
+{
+	const struct registration *registration = instance->registration;
+
+	if (tier->type != RR_A && tier->type != RR_AAAA)
+		return COMPILE_SET_IN;
+	if (!has_address(instance, tier->type))
+		return COMPILE_SET_NO_ADDRESS;
+	if (registration->priority != tier->priority)
+		return COMPILE_SET_WORSE;
+	return tier->is_weighted && registration->weight == 0 ? COMPILE_SET_WEIGHTLESS
+							      : COMPILE_SET_IN;
+}
+
+/* The addresses that answer, each once: instances on one host share a record and add their weights.
+ */
+static size_t choose_targets(const struct compile_set *set, uint16_t type, struct target *targets)
+{
+	struct compile_set_tier tier = compile_set_tier(set, type);
+	size_t n = 0, n_merged = 0;
+
+	for (size_t i = 0; i < set->n_members; i++) {
+		const struct instance *instance = set->members[i];
+
+		if (compile_set_place(&tier, instance) != COMPILE_SET_IN)
+			continue;
+		targets[n] = (struct target){ .weight = instance->registration->weight };
+		get_address(instance, type, targets[n++].address);
 	}
 	if (n > 1)
 		qsort(targets, n, sizeof(*targets), compare_targets);

@@ -38,6 +38,25 @@ size_t compile_set_collect(struct compile_set *set, const struct compile_zone *z
 /* Whether an instance belongs to a group. */
 bool compile_set_has(const struct group *group, const struct registration *registration);
 
+/* The instances that answer for an address: the best tier of the members that has any. */
+struct compile_set_tier {
+	uint16_t type; /* for SRV and TXT every member answers */
+	bool is_any;
+	uint16_t priority;
+	bool is_weighted; /* some weight is not 0 */
+};
+struct compile_set_tier compile_set_tier(const struct compile_set *set, uint16_t type);
+
+/* Whether a member is in that tier, or why not. */
+enum compile_set_place {
+	COMPILE_SET_IN,
+	COMPILE_SET_NO_ADDRESS, /* of this family */
+	COMPILE_SET_WORSE,      /* a better priority answers */
+	COMPILE_SET_WEIGHTLESS, /* weight 0: only if there are no others */
+};
+enum compile_set_place compile_set_place(const struct compile_set_tier *tier,
+					 const struct instance *instance);
+
 /* An entry of everything that the members have: A, AAAA, SRV, TXT. NULL when out of memory. */
 struct entry *compile_set_full(struct compile_set *set, const struct compile_zone *zone,
 			       const struct compile_name *name, uint32_t limit);
