@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "dns/name.h"
 #include "dns/rr.h"
+#include "model/compile_group.h"
 #include "model/compile_set.h"
 #include "model/handout.h"
 #include "model/policy.h"
@@ -84,58 +85,6 @@ static struct entry *publish(struct compile *compile, const struct compile_zone 
 
 /* ---- Groups ---- */
 
-/* The names of a group: one with all types, one with SRV alone. len 0: it has none. */
-struct group_names {
-	struct compile_name full, srv;
-};
-
-static void name_tag(const struct compile *compile, const struct compile_zone *zone,
-		     const struct group *group, struct group_names *names)
-{
-	const struct service *service = group->service;
-	const struct instance *namesake =
-		registry_find_label(compile->registry, service, group->label);
-	char owner[LIMIT_LABEL + 2], tag[LIMIT_LABEL + 2];
-	bool is_protocol = strcmp(group->label, "tcp") == 0 || strcmp(group->label, "udp") == 0;
-
-	if (!namesake || !compile_zone_shows(zone, namesake->registration))
-		names->full = compile_name_2(group->label, service->name);
-	if (!is_protocol && compile_name_has_underscore(service->name) &&
-	    compile_name_has_underscore(group->label))
-		names->srv = compile_name_2(compile_name_underscore(service->name, owner),
-					    compile_name_underscore(group->label, tag));
-}
-
-static struct group_names name_group(const struct compile *compile, const struct compile_zone *zone,
-				     const struct group *group)
-{
-	const struct service *service = group->service;
-	struct group_names names;
-	char label[LIMIT_LABEL + 2];
-
-	names.full.len = names.srv.len = 0;
-	switch (group->kind) {
-	case GROUP_ALL:
-		names.full = compile_name_1(service->name);
-		break;
-	case GROUP_PROTOCOL:
-		if (compile_name_has_underscore(service->name))
-			names.srv = compile_name_2(compile_name_underscore(service->name, label),
-						   compile_name_protocols[group->protocol]);
-		break;
-	case GROUP_TAG:
-		name_tag(compile, zone, group, &names);
-		break;
-	case GROUP_PORT:
-		if (compile_name_has_underscore(group->label))
-			names.srv = compile_name_3(compile_name_underscore(group->label, label),
-						   compile_name_protocols[group->protocol],
-						   service->name);
-		break;
-	}
-	return names;
-}
-
 /*
  * Publishes a group's names in a zone, or withdraws them where it shows no member. `all` is the
  * service's own entry, for the protocol that all its instances have. Returns the full entry.
@@ -145,7 +94,7 @@ static const struct entry *compile_group(struct compile *compile, const struct c
 					 uint64_t stable_until_ms)
 {
 	const struct service *service = group->service;
-	struct group_names names = name_group(compile, zone, group);
+	struct compile_group_names names = compile_group_names(compile->registry, zone, group);
 	bool exists = compile_set_collect(&compile->set, zone, group) > 0;
 	const struct entry *full = NULL;
 	struct entry *entry;
@@ -214,7 +163,8 @@ static void refresh_groups(const struct compile *compile, const struct compile_z
 			   const struct service *service, uint64_t stable_until_ms)
 {
 	for (size_t i = 0; i < service->n_groups; i++) {
-		struct group_names names = name_group(compile, zone, service->groups[i]);
+		struct compile_group_names names =
+			compile_group_names(compile->registry, zone, service->groups[i]);
 
 		if (names.full.len)
 			set_stable(zone, &names.full, stable_until_ms);
@@ -255,29 +205,11 @@ static void compile_instance(struct compile *compile, const struct compile_zone 
 
 /* ---- Failure policies ---- */
 
-/* The name of a group as people know it, without a zone. */
-static const char *print_group(const struct group *group)
-{
-	const char *service = group->service->name;
-
-	switch (group->kind) {
-	case GROUP_ALL:
-		break;
-	case GROUP_PROTOCOL:
-		return log_fmt("_%s.%s", service, compile_name_protocols[group->protocol]);
-	case GROUP_TAG:
-		return log_fmt("%s.%s", group->label, service);
-	case GROUP_PORT:
-		return log_fmt("_%s.%s.%s", group->label, compile_name_protocols[group->protocol],
-			       service);
-	}
-	return service;
-}
-
 /* Tells once that a policy began to act on a group, or ended to; zones' filters do not count. */
 static void tell_policy(struct compile *compile, struct group *group)
 {
 	const struct service *service = group->service;
+	char text[COMPILE_GROUP_TEXT];
 	struct policy_tally tally;
 	enum policy_mode mode;
 	size_t n;
@@ -301,7 +233,7 @@ static void tell_policy(struct compile *compile, struct group *group)
 						 : &compile->counters->policy_all,
 			     1);
 	log_event(mode ? LOG_WARNING : LOG_INFO, mode ? "policy-acts" : "policy-ends", "name",
-		  print_group(group), "policy", policy_mode_name(mode), "healthy",
+		  compile_group_print(group, text), "policy", policy_mode_name(mode), "healthy",
 		  log_fmt("%zu", tally.n_serving), "of", log_fmt("%zu", tally.n_eligible), NULL);
 }
 
@@ -331,23 +263,27 @@ static void note_departure(struct compile *compile, const struct compile_zone *z
 	compile->departures[compile->n_departures++] = (struct departure){ instance, entry->from };
 }
 
-/* Notes what names an instance in a zone, before the compile takes it out of there. */
+/*
+ * Notes what names an instance in a zone, before the compile takes it out of there. What one that
+ * was registered anew had before is no longer known: then all names of the service count.
+ */
 static void note_departures(struct compile *compile, const struct compile_zone *zone,
 			    struct instance *instance)
 {
 	const struct registration *registration = instance->registration;
 	const struct service *service = instance->service;
 	struct compile_name name = compile_name_2(registration->label, service->name);
+	bool changed = instance->dirt == INSTANCE_CHANGED;
 
-	if (!compile_zone_shows(zone, registration))
+	if (!changed && !compile_zone_shows(zone, registration))
 		return;
 	note_departure(compile, zone, &name, instance);
 	for (size_t i = 0; i < service->n_groups; i++) {
-		struct group_names names;
+		struct compile_group_names names;
 
-		if (!compile_set_has(service->groups[i], registration))
+		if (!changed && !compile_set_has(service->groups[i], registration))
 			continue;
-		names = name_group(compile, zone, service->groups[i]);
+		names = compile_group_names(compile->registry, zone, service->groups[i]);
 		note_departure(compile, zone, &names.full, instance);
 		note_departure(compile, zone, &names.srv, instance);
 	}
@@ -483,7 +419,8 @@ static bool find_in_service(const struct compile *compile, const struct service 
 	size_t n;
 
 	for (size_t i = 0; i < service->n_groups; i++) {
-		struct group_names names = name_group(compile, target->zone, service->groups[i]);
+		struct compile_group_names names =
+			compile_group_names(compile->registry, target->zone, service->groups[i]);
 
 		target->srv_only = names.srv.len && name_is(&names.srv, name);
 		if (!target->srv_only && !(names.full.len && name_is(&names.full, name)))

@@ -77,17 +77,20 @@ size_t compile_set_collect(struct compile_set *set, const struct compile_zone *z
 			   const struct group *group)
 {
 	const struct service *service = group->service;
-	size_t n;
-	struct policy_tally tally = compile_set_count(zone, group, &n);
+	struct policy_tally tally = { .n_eligible = 0 };
+	size_t n = 0;
 
+	for (size_t i = 0; i < service->n_instances; i++) {
+		if (!is_shown(zone, group, service->instances[i]))
+			continue;
+		policy_count(&tally, service->instances[i]);
+		set->members[n++] = service->instances[i];
+	}
 	set->mode = policy_choose(service, &tally);
 	set->n_members = 0;
-	for (size_t i = 0; i < service->n_instances; i++) {
-		const struct instance *instance = service->instances[i];
-
-		if (policy_picks(set->mode, &tally, instance) && is_shown(zone, group, instance))
-			set->members[set->n_members++] = instance;
-	}
+	for (size_t i = 0; i < n; i++)
+		if (policy_picks(set->mode, &tally, set->members[i]))
+			set->members[set->n_members++] = set->members[i];
 	if (set->n_members > 1)
 		qsort(set->members, set->n_members, sizeof(struct instance *), compare_members);
 	return n;

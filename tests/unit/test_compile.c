@@ -9,6 +9,7 @@
 #include "io/zonefile.h"
 
 #include <check.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -527,6 +528,36 @@ START_TEST(who_leaves_and_is_gone_in_one_round)
 }
 END_TEST
 
+START_TEST(who_leaves_was_named_by_what_it_no_longer_has)
+{
+	const struct change drain = {
+		.kind = CHANGE_ADMIN,
+		.admin = { .service = "a", .id = "x", .admin = ADMIN_DRAIN },
+	};
+	struct outcome outcome;
+	struct codec_error error;
+
+	add("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80,\"tags\":[\"t\"]}");
+	add("{\"name\":\"a\",\"id\":\"y\",\"ip\":\"10.0.0.2\",\"port\":80}");
+	world_advance(&world, 3600000);
+	ck_assert_int_eq(count_a("t.a"), 1);
+	/* Registered without the tag and drained, between two compiles. */
+	const char again[] = "{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80}";
+	json_t *const body = codec_load(again, strlen(again), &error);
+	const struct change change = {
+		.kind = CHANGE_REGISTER,
+		.registration = codec_registration(body, &error),
+	};
+	json_decref(body);
+	ck_assert_int_eq(registry_apply(world.registry, &change, world.now_ms, &outcome),
+			 REGISTRY_UPDATED);
+	registry_apply(world.registry, &drain, world.now_ms, &outcome);
+	world_advance(&world, 0);
+	ck_assert_uint_ge(world_safe_after_ms(&world, "a", "x"), 5000);
+	ck_assert_uint_le(world_safe_after_ms(&world, "a", "x"), 5300);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *const suite = suite_create("compile");
@@ -554,6 +585,7 @@ int main(void)
 	tcase_add_test(tcase, bad_zone_changes_nothing);
 	tcase_add_test(tcase, a_policy_that_acts_is_counted_once);
 	tcase_add_test(tcase, who_leaves_and_is_gone_in_one_round);
+	tcase_add_test(tcase, who_leaves_was_named_by_what_it_no_longer_has);
 	suite_add_tcase(suite, tcase);
 	SRunner *const runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
