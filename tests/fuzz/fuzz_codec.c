@@ -79,6 +79,25 @@ static void check_printing(struct registration *registration)
 	json_decref(json);
 }
 
+/* What an operator may say of a service and of an instance. */
+static void check_decisions(json_t *json)
+{
+	struct codec_policy policy;
+	struct codec_error error;
+	enum admin admin;
+
+	if (codec_policy(json, &policy, &error)) {
+		assert(policy.ttl_s <= LIMIT_TTL_S && policy.answer_limit <= LIMIT_ANSWER_LIMIT);
+		assert(policy.failure <= FAILURE_LAST && policy.panic_ppm <= 1000000);
+	} else {
+		check_error(&error);
+	}
+	if (codec_admin(json, &admin, &error))
+		assert(admin <= ADMIN_DRAIN);
+	else
+		check_error(&error);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct codec_heartbeat heartbeat;
@@ -109,6 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(*target.service && *target.id);
 	else
 		check_error(&error);
+	check_decisions(json);
 	json_decref(json);
 	return 0;
 }
