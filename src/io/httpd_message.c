@@ -75,6 +75,20 @@ int httpd_message_put_headers(struct evhttp_request *http, const struct api_repl
 	return 0;
 }
 
+int httpd_message_put_stream_headers(struct evhttp_request *http, const char *content_type)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(http);
+	char date[64];
+
+	evutil_date_rfc1123(date, sizeof(date), NULL);
+	if (evhttp_add_header(headers, "Date", date) != 0 ||
+	    evhttp_add_header(headers, "Content-Type", content_type) != 0 ||
+	    evhttp_add_header(headers, "Cache-Control", "no-store") != 0 ||
+	    evhttp_add_header(headers, "Connection", "close") != 0)
+		return -1;
+	return 0;
+}
+
 int httpd_message_put_body(struct evhttp_request *http, const struct api_reply *reply)
 {
 	return reply->body_len ? evbuffer_add(evhttp_request_get_output_buffer(http), reply->body,
