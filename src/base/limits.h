@@ -46,6 +46,7 @@
 	X(CHECK_READ, 4096, "octets", "read of a target's reply: the status line is in there") \
 	X(INSTANCES, 4000000, "instances", "bounds memory to some 3 GB")                       \
 	X(ANSWER_LIMIT, 64, "records", "a draw without replacement costs time per record")     \
+	X(EVENTS, 131072, "changes", "100,000 leases may end at once unmissed")                \
 	/* HTTP */                                                                             \
 	X(HTTP_HEADERS, 8192, "octets", "no client of ours sends more")                        \
 	X(HTTP_BODY, 1048576, "octets", "an array of 1,000 registrations of 1 KiB fits")       \
