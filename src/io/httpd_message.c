@@ -41,6 +41,8 @@ int httpd_message_read(struct evhttp_request *http, struct address *caller,
 		.body = (const char *)evbuffer_pullup(body, -1),
 		.body_len = evbuffer_get_length(body),
 		.caller = caller,
+		.last_event_id =
+			evhttp_find_header(evhttp_request_get_input_headers(http), "Last-Event-ID"),
 	};
 	return request->body_len && !request->body ? -1 : 0;
 }
