@@ -19,17 +19,10 @@ static const struct {
 	int status;
 	const char *code;
 } error_codes[] = {
-	{ 400, "bad-request" },
-	{ 404, "not-found" },
-	{ 405, "method-not-allowed" },
-	{ 408, "timeout" },
-	{ 409, "conflict" },
-	{ 413, "too-large" },
-	{ 417, "expectation-failed" },
-	{ 431, "headers-too-large" },
-	{ 501, "not-implemented" },
-	{ 503, "unavailable" },
-	{ 505, "version-not-supported" },
+	{ 400, "bad-request" },     { 404, "not-found" },          { 405, "method-not-allowed" },
+	{ 408, "timeout" },         { 409, "conflict" },           { 410, "gone" },
+	{ 413, "too-large" },       { 417, "expectation-failed" }, { 431, "headers-too-large" },
+	{ 501, "not-implemented" }, { 503, "unavailable" },        { 505, "version-not-supported" },
 };
 
 static const char *error_code(int status)

@@ -30,6 +30,22 @@ struct api_request {
 	const char *body;
 	size_t body_len;
 	const struct address *caller; /* the peer's address */
+	const char *last_event_id;    /* of a reader of events that comes again; NULL: none */
+};
+
+/* How a request waits for changes, which is the business of api/watch.h. */
+enum api_wait {
+	API_WAIT_NONE,
+	API_WAIT_STREAM, /* for each */
+	API_WAIT_POLL,   /* for the first */
+};
+
+struct api_watch {
+	enum api_wait wait;
+	char service[LIMIT_LABEL + 1]; /* empty: all of them */
+	bool has_since;                /* else from now on */
+	uint64_t since;                /* revision */
+	uint32_t wait_ms;              /* API_WAIT_POLL: for so long */
 };
 
 struct api_reply {
@@ -39,6 +55,8 @@ struct api_reply {
 	size_t body_len;
 	char *owned;    /* what `body` is in, from malloc; NULL: it is static */
 	char allow[64]; /* for 405: the methods of that path; else empty */
+	/* Where it waits there is no reply yet, but for its status, 200. */
+	struct api_watch watch;
 };
 
 /* How many segments in braces a route may have. */
@@ -50,6 +68,7 @@ enum {
 struct api {
 	struct registry *registry;
 	const struct compile *compile;
+	const struct events *events; /* what became of `registry` */
 	/* Whether the server is ready to answer right now. */
 	bool (*is_ready)(void *cookie);
 	/* Makes queries see every change, now. false: there was no memory; it is tried again. */
@@ -61,6 +80,8 @@ struct api {
 	size_t (*ask)(void *cookie, uint8_t *message, size_t len);
 	/* Adds up every thread's counters. */
 	void (*read_counters)(void *cookie, struct counters *sum);
+	/* How many requests wait for changes. */
+	size_t (*count_watchers)(void *cookie);
 	void *cookie;
 };
 

@@ -2,6 +2,7 @@
 #include "api/native.h"
 
 #include "api/native_why.h"
+#include "api/watch.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "model/codec.h"
@@ -518,6 +519,8 @@ static void handle_metrics(struct api *api, const struct api_request *request,
 		    registry_count_instances(registry));
 	print_gauge(&out, "rosterd_revision", "number of the newest change",
 		    registry_revision(registry));
+	print_gauge(&out, "rosterd_watchers", "requests that wait for changes",
+		    api->count_watchers(api->cookie));
 	buf_print(&out, "# HELP rosterd_build_info the version that runs\n"
 			"# TYPE rosterd_build_info gauge\n"
 			"rosterd_build_info{version=\"" PACKAGE_VERSION "\"} 1\n");
@@ -543,6 +546,7 @@ const struct api_route native_routes[] = {
 	{ API_PUT, "/registry/services/{service}/instances/{id}/admin", handle_admin },
 	{ API_PUT, "/registry/services/{service}/policy", handle_policy },
 	{ API_GET, "/registry/why", native_why_handle },
+	{ API_GET, "/registry/watch", watch_handle },
 	{ API_GET, "/health/live", handle_live },
 	{ API_GET, "/health/ready", handle_ready },
 	{ API_GET, "/metrics", handle_metrics },

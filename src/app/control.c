@@ -4,6 +4,7 @@
 #include "api/native.h"
 #include "app/dump.h"
 #include "app/revision.h"
+#include "app/watchers.h"
 #include "app/workers.h"
 #include "app/zones.h"
 #include "base/clock.h"
@@ -21,8 +22,9 @@
 #include <string.h>
 
 enum {
-	RETRY_S = 1,     /* when there was no memory to publish */
-	DRAIN_MS = 5000, /* how long SIGTERM waits for peers that read slowly */
+	RETRY_S = 1,        /* when there was no memory to publish */
+	COMMENT_MS = 15000, /* proxies close what is quiet for longer */
+	DRAIN_MS = 5000,    /* how long SIGTERM waits for peers that read slowly */
 };
 
 /* A reply that waits for the publish. */
@@ -40,6 +42,8 @@ struct control {
 	struct answer_identity identity;
 	struct catalog *catalog;
 	struct registry *registry;
+	struct events *events;
+	struct watchers *watchers;
 	struct compile *compile;
 	struct workers *workers;
 	struct dump *dump;
@@ -88,6 +92,7 @@ static void publish(struct control *control)
 		api_reply_fini(&control->pending[i].reply);
 	}
 	control->n_pending = 0;
+	watchers_publish(control->watchers, registry_revision(control->registry));
 	arm_deadline(control);
 }
 
@@ -138,6 +143,10 @@ static void on_request(void *cookie, struct httpd_request *owed, const struct ap
 	struct api_reply reply;
 
 	api_handle(&control->api, native_routes, native_n_routes, request, clock_mono_ms(), &reply);
+	if (reply.watch.wait) {
+		watchers_start(control->watchers, owed, &reply.watch);
+		return;
+	}
 	if (registry_is_dirty(control->registry)) {
 		publish_soon(control);
 		if (hold_reply(control, owed, &reply))
@@ -188,6 +197,21 @@ static void read_counters(void *cookie, struct counters *sum)
 
 	counters_read(sum, &control->counters);
 	workers_count(control->workers, sum);
+}
+
+static size_t count_watchers(void *cookie)
+{
+	const struct control *control = cookie;
+
+	return watchers_count(control->watchers);
+}
+
+static void on_changed(void *cookie, enum event_kind kind, const struct service *service,
+		       const struct instance *instance)
+{
+	const struct control *control = cookie;
+
+	events_put(control->events, kind, service, instance);
 }
 
 /* ---- Checks ---- */
@@ -357,6 +381,7 @@ static void stop(struct control *control, int signal_number)
 	event_add(control->drain_end, &limit);
 	workers_drain(control->workers, on_dns_drained, control);
 	httpd_drain(control->httpd, on_http_idle, control);
+	watchers_drain(control->watchers);
 }
 
 static void on_signal(evutil_socket_t fd, short what, void *cookie)
@@ -435,12 +460,14 @@ static struct event_base *new_base(void)
 static int new_model(struct control *control)
 {
 	struct registry_options options = {
-		.revision = revision_first(control->revision),
+		/* The start is a change itself: what was registered before is gone. */
+		.revision = revision_first(control->revision) + 1,
 		.ttl_s = control->conf->ttl_s,
 		.counters = &control->counters,
 		.collides = collides,
 		.check_started = on_check_started,
 		.check_stopped = on_check_stopped,
+		.changed = on_changed,
 		.cookie = control,
 	};
 
@@ -453,21 +480,27 @@ static int new_model(struct control *control)
 	control->notes = queue_new();
 	control->catalog = catalog_new();
 	control->registry = registry_new(&options);
+	control->events = events_new(options.revision);
+	if (control->base && control->events)
+		control->watchers = watchers_new(control->base, control->events, &control->counters,
+						 options.revision, COMMENT_MS);
 	if (control->catalog && control->registry)
 		control->compile =
 			compile_new(control->registry, control->catalog, &control->counters);
 	control->dump = dump_new(control->catalog, control->conf->data);
 	control->api = (struct api){
 		.registry = control->registry,
+		.events = control->events,
 		.is_ready = is_ready,
 		.compile = control->compile,
 		.publish = publish_now,
 		.ask = ask,
 		.read_counters = read_counters,
+		.count_watchers = count_watchers,
 		.cookie = control,
 	};
 	if (control->base && control->results && control->notes && control->compile &&
-	    control->dump && new_events(control) == 0)
+	    control->watchers && control->dump && new_events(control) == 0)
 		return 0;
 	log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
 	return -1;
@@ -537,9 +570,11 @@ static void fini(struct control *control)
 	for (size_t i = 0; i < control->n_pending; i++)
 		api_reply_fini(&control->pending[i].reply);
 	free(control->pending);
+	watchers_free(control->watchers);
 	httpd_free(control->httpd);
 	compile_free(control->compile);
 	registry_free(control->registry);
+	events_free(control->events);
 	catalog_free(control->catalog);
 	free_events(control);
 	free_results(control->results);

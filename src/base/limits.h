@@ -46,6 +46,7 @@
 	X(CHECK_READ, 4096, "octets", "read of a target's reply: the status line is in there") \
 	X(INSTANCES, 4000000, "instances", "bounds memory to some 3 GB")                       \
 	X(ANSWER_LIMIT, 64, "records", "a draw without replacement costs time per record")     \
+	X(EVENTS, 131072, "changes", "100,000 leases may end at once unmissed")                \
 	/* HTTP */                                                                             \
 	X(HTTP_HEADERS, 8192, "octets", "no client of ours sends more")                        \
 	X(HTTP_BODY, 1048576, "octets", "an array of 1,000 registrations of 1 KiB fits")       \
@@ -54,6 +55,10 @@
 	X(REGISTER_ARRAY, 1000, "registrations a request", "bounds the work of one request")   \
 	X(HEARTBEAT_ARRAY, 10000, "heartbeats a request", "bounds the work of one request")    \
 	X(LIST_INSTANCES, 10000, "instances a reply", "a list goes on in the next request")    \
+	X(WATCHERS, 256, "watchers", "leaves half the connections to others")                  \
+	X(WATCH_OUTPUT, 1048576, "octets a watcher", "a reader that stalls is cut")            \
+	X(WATCH_WAIT_MS, 300000, "ms", "a long poll; proxies give up later")                   \
+	X(WATCH_EVENTS, 1000, "events a reply", "of a long poll; more come with the next")     \
 	X(JSON_DEPTH, 16, "levels", "ours need four")                                          \
 	/* process */                                                                          \
 	X(WORKERS, 256, "threads", "more than any machine of today has use for")               \

@@ -8,6 +8,7 @@
 #include "io/httpd_message.h"
 
 #include <assert.h>
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -26,17 +27,22 @@ enum {
  *   READING   evhttp has a whole request     OWED
  *             the gate refuses one           REFUSING
  *   OWED      httpd_reply()                  SENDING
+ *             httpd_stream_start()           STREAMING
+ *   STREAMING httpd_stream_end(), draining   SENDING
+ *             httpd_stream_cut()             CLOSED
  *   SENDING   the kernel has the reply       READING, or CLOSED if it was the last
  *   REFUSING  the kernel has the error       LINGER
  *   LINGER    the peer closes                CLOSED
  *   CLOSED
  *
  * The deadline, and the peer, close it in any state; only in OWED, where we are the ones who are
- * late, there is no deadline, and what the peer does is seen afterwards.
+ * late, there is no deadline, and what the peer does is seen afterwards (but see httpd_mind());
+ * STREAMING has none either, and the peer's leaving is seen.
  */
 enum peer_state {
 	PEER_READING,
 	PEER_OWED,
+	PEER_STREAMING,
 	PEER_SENDING,
 	PEER_REFUSING,
 	PEER_LINGER,
@@ -61,7 +67,8 @@ struct peer {
 	 */
 	struct evhttp_request *http;
 	struct address address;
-	struct httpd_request owed; /* OWED */
+	struct httpd_request owed;       /* OWED, STREAMING */
+	struct httpd_stream_hooks hooks; /* STREAMING; OWED: on_end alone, or NULL */
 };
 
 struct httpd {
@@ -97,7 +104,8 @@ static bool has_bufferevent(const void *entry, const void *bufferevent)
 
 static bool is_busy(enum peer_state state)
 {
-	return state == PEER_OWED || state == PEER_SENDING || state == PEER_REFUSING;
+	return state == PEER_OWED || state == PEER_STREAMING || state == PEER_SENDING ||
+	       state == PEER_REFUSING;
 }
 
 static void peer_enter(struct peer *peer, enum peer_state state)
@@ -154,6 +162,17 @@ static void mind_limit(struct httpd *httpd)
 				    table_count(httpd->by_bufferevent) >= LIMIT_HTTP_CONNECTIONS);
 }
 
+/* Tells of the end of a stream, or of a peer that is minded. Calls back once. */
+static void peer_tell_end(struct peer *peer)
+{
+	void (*on_end)(void *cookie) = peer->hooks.on_end;
+	void *cookie = peer->hooks.cookie;
+
+	peer->hooks = (struct httpd_stream_hooks){ .cookie = NULL };
+	if (on_end)
+		on_end(cookie);
+}
+
 /* The connection is gone. One that owes a reply waits for it, to have something to ignore. */
 static void on_close(void *cookie)
 {
@@ -168,8 +187,11 @@ static void on_close(void *cookie)
 	peer->gate = NULL;
 	event_del(peer->deadline);
 	mind_limit(httpd);
-	if (peer->state == PEER_OWED)
+	if (peer->state == PEER_OWED) {
+		peer_tell_end(peer);
 		return;
+	}
+	peer_tell_end(peer);
 	LIST_REMOVE(peer, link);
 	peer_drop_request(peer);
 	peer_enter(peer, PEER_CLOSED);
@@ -268,6 +290,7 @@ void httpd_reply(struct httpd_request *owed, const struct api_reply *reply)
 	bool has_body = evhttp_request_get_command(http) != EVHTTP_REQ_HEAD;
 
 	assert(peer->state == PEER_OWED);
+	peer->hooks = (struct httpd_stream_hooks){ .cookie = NULL };
 	if (!evhttp_request_get_connection(http)) {
 		peer_drop_request(peer);
 		peer_enter(peer, PEER_CLOSED);
@@ -291,6 +314,97 @@ void httpd_reply(struct httpd_request *owed, const struct api_reply *reply)
 	/* The end of what the client says must not cut off the reply. */
 	bufferevent_disable(httpd_gate_bufferevent(peer->gate), EV_READ);
 	httpd_gate_send(peer->gate);
+}
+
+void httpd_mind(struct httpd_request *owed, void (*on_leave)(void *cookie), void *cookie)
+{
+	struct peer *peer = owed->peer;
+
+	assert(peer->state == PEER_OWED);
+	peer->hooks = (struct httpd_stream_hooks){ .on_end = on_leave, .cookie = cookie };
+	if (peer->gate)
+		bufferevent_enable(httpd_gate_bufferevent(peer->gate), EV_READ);
+}
+
+/* ---- Streams ---- */
+
+/* The connection may have ended already, without its gate. */
+static bool is_connected(const struct peer *peer)
+{
+	return peer->gate && evhttp_request_get_connection(peer->http);
+}
+
+int httpd_stream_start(struct httpd_request *owed, const char *content_type,
+		       const struct httpd_stream_hooks *hooks)
+{
+	struct peer *peer = owed->peer;
+
+	assert(peer->state == PEER_OWED);
+	if (!is_connected(peer) || httpd_message_put_stream_headers(peer->http, content_type))
+		return -1;
+	counters_add(&peer->httpd->counters->http_requests, 1);
+	peer_enter(peer, PEER_STREAMING);
+	peer->hooks = *hooks;
+	evhttp_send_reply_start(peer->http, 200, NULL);
+	httpd_gate_ignore(peer->gate);
+	httpd_gate_send(peer->gate);
+	return 0;
+}
+
+static void on_stream_drained(struct evhttp_connection *connection, void *cookie)
+{
+	struct peer *peer = cookie;
+
+	(void)connection;
+	if (peer->hooks.on_drained)
+		peer->hooks.on_drained(peer->hooks.cookie);
+}
+
+int httpd_stream_send(struct httpd_request *stream, const void *octets, size_t len)
+{
+	struct peer *peer = stream->peer;
+	struct evbuffer *chunk;
+
+	assert(peer->state == PEER_STREAMING && len);
+	if (!is_connected(peer))
+		return 0;
+	chunk = evhttp_request_get_output_buffer(peer->http);
+	if (evbuffer_add(chunk, octets, len))
+		return -1;
+	evhttp_send_reply_chunk_with_cb(peer->http, chunk, on_stream_drained, peer);
+	httpd_gate_send(peer->gate);
+	return 0;
+}
+
+size_t httpd_stream_waiting(const struct httpd_request *stream)
+{
+	return is_connected(stream->peer) ? httpd_gate_waiting(stream->peer->gate) : 0;
+}
+
+void httpd_stream_end(struct httpd_request *stream)
+{
+	struct peer *peer = stream->peer;
+	struct evhttp_request *http = peer->http;
+
+	assert(peer->state == PEER_STREAMING);
+	peer->hooks = (struct httpd_stream_hooks){ .cookie = NULL };
+	if (!is_connected(peer))
+		return;
+	peer_enter(peer, PEER_SENDING);
+	peer_set_deadline(peer);
+	peer->http = NULL;
+	/* May free the connection at once. */
+	evhttp_send_reply_end(http);
+}
+
+void httpd_stream_cut(struct httpd_request *stream)
+{
+	struct peer *peer = stream->peer;
+
+	assert(peer->state == PEER_STREAMING);
+	peer->hooks = (struct httpd_stream_hooks){ .cookie = NULL };
+	if (is_connected(peer))
+		httpd_gate_close(peer->gate);
 }
 
 /* ---- Requests ---- */
@@ -422,8 +536,17 @@ void httpd_drain(struct httpd *httpd, void (*on_idle)(void *cookie), void *cooki
 	httpd_door_free(httpd->door);
 	httpd->door = NULL;
 	LIST_FOREACH(peer, &httpd->peers, link)
-	if (peer->state == PEER_READING && httpd_gate_is_between(peer->gate))
-		httpd_gate_close(peer->gate);
+	{
+		struct httpd_stream_hooks hooks = peer->hooks;
+
+		if (peer->state == PEER_READING && httpd_gate_is_between(peer->gate))
+			httpd_gate_close(peer->gate);
+		if (peer->state != PEER_STREAMING)
+			continue;
+		httpd_stream_end(&peer->owed);
+		if (hooks.on_end)
+			hooks.on_end(hooks.cookie);
+	}
 	if (!httpd->n_busy) {
 		on_idle(cookie);
 		return;

@@ -48,9 +48,49 @@ int httpd_accept(struct httpd *httpd, int fd);
 void httpd_reply(struct httpd_request *owed, const struct api_reply *reply);
 
 /*
- * Stops accepting; replies from now on close their connection; idle connections are closed. Calls
- * back exactly once, when nothing is owed and nothing waits to be sent: possibly from within. Once
- * at most.
+ * Instead of being closed unseen, a client that leaves before its reply is told of, at most once;
+ * httpd_reply() is owed all the same. One that only stops sending counts as leaving.
+ */
+void httpd_mind(struct httpd_request *owed, void (*on_leave)(void *cookie), void *cookie);
+
+/* ---- Replies without an end ---- */
+
+struct httpd_stream_hooks {
+	/* The kernel has all that was sent; may come more than once for it. */
+	void (*on_drained)(void *cookie);
+	/*
+	 * The last call: the client has left, or the port drains; not for a stream that was ended
+	 * or cut. From within httpd_drain() or the loop.
+	 */
+	void (*on_end)(void *cookie);
+	void *cookie;
+};
+
+/*
+ * In place of httpd_reply(): sends status 200 and goes on with httpd_stream_send() until on_end(),
+ * httpd_stream_end() or httpd_stream_cut(), which `owed` is gone after. No deadline runs. HTTP/1.1
+ * clients get chunks, others octets until the connection ends; it ends for both, and what they send
+ * meanwhile is thrown away. -1: no memory, httpd_reply() is still owed.
+ */
+int httpd_stream_start(struct httpd_request *owed, const char *content_type,
+		       const struct httpd_stream_hooks *hooks);
+
+/* Sends octets, at least one. -1 when out of memory: the reader misses them, so cut it. */
+int httpd_stream_send(struct httpd_request *stream, const void *octets, size_t len);
+
+/* How many octets the kernel has not taken yet. */
+size_t httpd_stream_waiting(const struct httpd_request *stream);
+
+/* Sends what waits, for at most as long as a reply may take, and closes the connection. */
+void httpd_stream_end(struct httpd_request *stream);
+
+/* Closes the connection; what waits is dropped. */
+void httpd_stream_cut(struct httpd_request *stream);
+
+/*
+ * Stops accepting; streams end; replies from now on close their connection; idle connections are
+ * closed. Calls back exactly once, when nothing is owed and nothing waits to be sent: possibly from
+ * within. Once at most.
  */
 void httpd_drain(struct httpd *httpd, void (*on_idle)(void *cookie), void *cookie);
 

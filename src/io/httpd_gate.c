@@ -24,6 +24,8 @@ enum {
  *   BODY     Content-Length octets           HOLD
  *   HOLD     httpd_gate_next()               HEAD
  *   REFUSED  the end of the connection
+ *
+ * httpd_gate_ignore() leads from any of them to REFUSED.
  */
 enum gate_state {
 	GATE_HEAD,
@@ -246,6 +248,22 @@ bool httpd_gate_is_between(const struct httpd_gate *gate)
 void httpd_gate_send(struct httpd_gate *gate)
 {
 	bufferevent_flush(gate->filter, EV_WRITE, BEV_NORMAL);
+}
+
+void httpd_gate_ignore(struct httpd_gate *gate)
+{
+	gate->state = GATE_REFUSED;
+	bufferevent_enable(gate->filter, EV_READ);
+	bufferevent_flush(gate->filter, EV_READ, BEV_FLUSH);
+}
+
+size_t httpd_gate_waiting(const struct httpd_gate *gate)
+{
+	struct bufferevent *socket = bufferevent_get_underlying(gate->filter);
+	size_t in_flight = evbuffer_get_length(bufferevent_get_output(socket));
+
+	return evbuffer_get_length(bufferevent_get_output(gate->filter)) - gate->in_flight +
+	       in_flight;
 }
 
 void httpd_gate_next(struct httpd_gate *gate)

@@ -13,6 +13,7 @@
 #define ROSTERD_IO_HTTPD_GATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct bufferevent;
 struct event_base;
@@ -42,6 +43,12 @@ bool httpd_gate_is_between(const struct httpd_gate *gate);
  * writing, which a filter does not notice.
  */
 void httpd_gate_send(struct httpd_gate *gate);
+
+/* Nothing more is let in: what the peer sends is thrown away, so that its leaving is seen. */
+void httpd_gate_ignore(struct httpd_gate *gate);
+
+/* How many octets that evhttp has written wait for the kernel to take them. */
+size_t httpd_gate_waiting(const struct httpd_gate *gate);
 
 /* The reply is sent: lets the next request in. */
 void httpd_gate_next(struct httpd_gate *gate);

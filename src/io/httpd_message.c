@@ -41,6 +41,8 @@ int httpd_message_read(struct evhttp_request *http, struct address *caller,
 		.body = (const char *)evbuffer_pullup(body, -1),
 		.body_len = evbuffer_get_length(body),
 		.caller = caller,
+		.last_event_id =
+			evhttp_find_header(evhttp_request_get_input_headers(http), "Last-Event-ID"),
 	};
 	return request->body_len && !request->body ? -1 : 0;
 }
@@ -71,6 +73,20 @@ int httpd_message_put_headers(struct evhttp_request *http, const struct api_repl
 	    (reply->body && evhttp_add_header(headers, "Content-Type", reply->content_type) != 0) ||
 	    (*reply->allow && evhttp_add_header(headers, "Allow", reply->allow) != 0) ||
 	    (is_last && evhttp_add_header(headers, "Connection", "close") != 0))
+		return -1;
+	return 0;
+}
+
+int httpd_message_put_stream_headers(struct evhttp_request *http, const char *content_type)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(http);
+	char date[64];
+
+	evutil_date_rfc1123(date, sizeof(date), NULL);
+	if (evhttp_add_header(headers, "Date", date) != 0 ||
+	    evhttp_add_header(headers, "Content-Type", content_type) != 0 ||
+	    evhttp_add_header(headers, "Cache-Control", "no-store") != 0 ||
+	    evhttp_add_header(headers, "Connection", "close") != 0)
 		return -1;
 	return 0;
 }

@@ -22,6 +22,7 @@ const char *httpd_message_phrase(int status);
 /* Each puts its part into what evhttp will send. -1 when out of memory. */
 int httpd_message_put_headers(struct evhttp_request *http, const struct api_reply *reply,
 			      bool is_last);
+int httpd_message_put_stream_headers(struct evhttp_request *http, const char *content_type);
 int httpd_message_put_body(struct evhttp_request *http, const struct api_reply *reply);
 
 #endif

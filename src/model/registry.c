@@ -206,6 +206,17 @@ static void note_served(struct instance *instance, bool served, uint64_t now_ms)
 		instance->served_until_ms = now_ms;
 }
 
+/* Takes the next revision for a change, and tells of it. `instance` may be NULL. */
+static void revise(struct registry *registry, enum event_kind kind, struct service *service,
+		   struct instance *instance)
+{
+	service->revision = ++registry->revision;
+	if (instance)
+		instance->modified = registry->revision;
+	if (registry->options.changed)
+		registry->options.changed(registry->options.cookie, kind, service, instance);
+}
+
 /* A status may have changed: if so a revision, and all groups of the instance are dirty. */
 static void restate(struct registry *registry, struct instance *instance, uint64_t now_ms)
 {
@@ -218,14 +229,14 @@ static void restate(struct registry *registry, struct instance *instance, uint64
 	}
 	instance->status = status;
 	note_served(instance, served, now_ms);
-	instance->modified = ++registry->revision;
-	instance->service->revision = registry->revision;
+	revise(registry, EVENT_STATUS, instance->service, instance);
 	registry_dirty_refresh(registry, instance->service);
 	if (served != policy_serves(instance))
 		registry_group_touch(registry, instance->service, instance->registration, 0);
 }
 
-static void remove_instance(struct registry *registry, struct instance *instance)
+static void remove_instance(struct registry *registry, struct instance *instance,
+			    enum event_kind kind)
 {
 	struct service *service = instance->service;
 	struct registration *registration = instance->registration;
@@ -248,7 +259,7 @@ static void remove_instance(struct registry *registry, struct instance *instance
 	registry_group_touch_namesake(registry, service, registration->label);
 	registry_dirty_instance(registry, instance, INSTANCE_GONE);
 	registry_dirty_refresh(registry, service);
-	service->revision = ++registry->revision;
+	revise(registry, kind, service, instance);
 }
 
 /* ---- Registering ---- */
@@ -288,15 +299,16 @@ static int reserve(struct registry *registry, struct service *service)
 }
 
 /* The common end of creating and updating: lease, status, revisions, what is dirty. */
-static void settle(struct registry *registry, struct instance *instance, uint64_t now_ms)
+static void settle(struct registry *registry, struct instance *instance, enum event_kind kind,
+		   uint64_t now_ms)
 {
 	struct service *service = instance->service;
 	const struct registration *registration = instance->registration;
 	bool served = instance->created && policy_serves(instance);
 
-	instance->modified = service->revision = ++registry->revision;
 	instance->status = instance_status(instance);
 	note_served(instance, served, now_ms);
+	revise(registry, kind, service, instance);
 	instance->lease_end_ms = registration->lease_ms ? now_ms + registration->lease_ms : 0;
 	arm_lease(registry, instance, now_ms);
 	registry_dirty_instance(registry, instance, INSTANCE_CHANGED);
@@ -342,7 +354,7 @@ static enum registry_result create(struct registry *registry, struct registratio
 		registry->n_services++;
 	registry_group_touch(registry, service, registration, 1);
 	registry_group_touch_namesake(registry, service, registration->label);
-	settle(registry, instance, now_ms);
+	settle(registry, instance, EVENT_REGISTERED, now_ms);
 	instance->created = instance->modified;
 	outcome->instance = instance;
 	return REGISTRY_CREATED;
@@ -375,7 +387,7 @@ static enum registry_result update(struct registry *registry, struct instance *i
 	registry_group_touch_namesake(registry, service, registration->label);
 	registry_check_install(registry, instance, registration, checks);
 	forget_report(instance);
-	settle(registry, instance, now_ms);
+	settle(registry, instance, EVENT_UPDATED, now_ms);
 	outcome->instance = instance;
 	return REGISTRY_UPDATED;
 }
@@ -490,7 +502,7 @@ static enum registry_result apply_deregister(struct registry *registry, const st
 	if (!instance)
 		return fail(outcome, REGISTRY_NOT_FOUND, "no such instance");
 	counters_add(&registry->options.counters->deregistrations, 1);
-	remove_instance(registry, instance);
+	remove_instance(registry, instance, EVENT_DEREGISTERED);
 	return REGISTRY_UPDATED;
 }
 
@@ -538,7 +550,7 @@ static enum registry_result apply_policy(struct registry *registry, const struct
 	service->answer_limit = answer_limit;
 	service->failure = failure;
 	service->panic_ppm = panic_ppm;
-	service->revision = ++registry->revision;
+	revise(registry, EVENT_POLICY, service, NULL);
 	registry_dirty_names(registry, service);
 	registry_dirty_refresh(registry, service);
 	return REGISTRY_UPDATED;
@@ -569,7 +581,7 @@ static enum registry_result apply_admin(struct registry *registry, const struct 
 		return REGISTRY_UPDATED;
 	instance->admin = change->admin.admin;
 	note_served(instance, served, now_ms);
-	instance->modified = service->revision = ++registry->revision;
+	revise(registry, EVENT_ADMIN, service, instance);
 	registry_dirty_refresh(registry, service);
 	if (is_out(before) && is_out(instance->admin))
 		return REGISTRY_UPDATED;
@@ -614,7 +626,7 @@ static void on_lease_deadline(struct registry *registry, struct instance *instan
 {
 	if (instance->lease_end_ms <= now_ms) {
 		counters_add(&registry->options.counters->expiries, 1);
-		remove_instance(registry, instance);
+		remove_instance(registry, instance, EVENT_EXPIRED);
 		return;
 	}
 	registry_dirty_instance(registry, instance, INSTANCE_RENEWED);

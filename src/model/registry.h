@@ -14,7 +14,7 @@
 #define ROSTERD_MODEL_REGISTRY_H
 
 #include "base/counters.h"
-#include "model/record.h"
+#include "model/events.h"
 
 struct registry;
 
@@ -34,6 +34,13 @@ struct registry_options {
 	/* A check begins or ends to exist. NULL: nobody runs checks. */
 	void (*check_started)(void *cookie, const struct check *check);
 	void (*check_stopped)(void *cookie, const struct check *check);
+	/*
+	 * There is a new revision, which service->revision has: called once for each, in order, and
+	 * before an instance that goes is freed. NULL `instance`: the service as a whole. NULL:
+	 * nobody watches.
+	 */
+	void (*changed)(void *cookie, enum event_kind kind, const struct service *service,
+			const struct instance *instance);
 	void *cookie;
 };
 

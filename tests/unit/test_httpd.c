@@ -31,8 +31,8 @@ static struct httpd *httpd;
 static struct counters counters;
 static struct sockaddr_in door;
 static struct httpd_request *owed; /* the newest that was put off */
-static bool put_off, is_other, is_idle;
-static size_t n_asked;
+static bool put_off, is_other, is_stream, is_idle;
+static size_t n_asked, n_drained, n_ended;
 
 /* ---- The server's side ---- */
 
@@ -56,13 +56,32 @@ static void echo(struct httpd_request *to, const struct api_request *request)
 	send_reply(to, text, (size_t)len);
 }
 
+static void on_drained(void *cookie)
+{
+	ck_assert_ptr_eq(cookie, &n_drained);
+	n_drained++;
+}
+
+static void on_end(void *cookie)
+{
+	ck_assert_ptr_eq(cookie, &n_drained);
+	n_ended++;
+}
+
 static void on_request(void *cookie, struct httpd_request *to, const struct api_request *request)
 {
 	ck_assert_ptr_eq(cookie, &door);
 	ck_assert(request->caller->has_v4);
 	ck_assert_mem_eq(request->caller->v4, "\x7f\x00\x00\x01", 4);
 	n_asked++;
-	if (put_off) {
+	if (is_stream) {
+		const struct httpd_stream_hooks hooks = { .on_drained = on_drained,
+							  .on_end = on_end,
+							  .cookie = &n_drained };
+
+		owed = to;
+		ck_assert_int_eq(httpd_stream_start(to, "text/event-stream", &hooks), 0);
+	} else if (put_off) {
 		owed = to;
 	} else if (is_other) {
 		const struct api_reply reply = { .status = 405,
@@ -95,8 +114,8 @@ static void start(unsigned request_ms)
 	signal(SIGPIPE, SIG_IGN);
 	memset(&counters, 0, sizeof(counters));
 	owed = NULL;
-	put_off = is_other = is_idle = false;
-	n_asked = 0;
+	put_off = is_other = is_stream = is_idle = false;
+	n_asked = n_drained = n_ended = 0;
 	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&any, sizeof(any)), 0);
 	ck_assert_int_eq(listen(fd, 1024), 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&door, &len), 0);
@@ -226,6 +245,16 @@ static void expect_asked(struct client *client, size_t n)
 
 	while (n_asked < n) {
 		ck_assert_msg(clock_mono_ms() < end_ms, "%zu requests", n_asked);
+		pump(client);
+	}
+}
+
+static void expect_count(struct client *client, const size_t *count, size_t n)
+{
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+
+	while (*count < n) {
+		ck_assert_msg(clock_mono_ms() < end_ms, "%zu of %zu", *count, n);
 		pump(client);
 	}
 }
@@ -776,6 +805,193 @@ START_TEST(survives_a_lack_of_descriptors)
 }
 END_TEST
 
+/* ---- Replies without an end ---- */
+
+static struct client *start_stream(const char *text)
+{
+	struct client *client = client_new();
+
+	is_stream = true;
+	say(client, text);
+	expect(client, "Content-Type: text/event-stream\r\n");
+	ck_assert_ptr_nonnull(strstr(client->text, "Connection: close\r\n"));
+	is_stream = false;
+	return client;
+}
+
+START_TEST(a_stream_is_sent_in_chunks)
+{
+	struct client *client = start_stream(GET), *other = client_new();
+
+	ck_assert_ptr_nonnull(strstr(client->text, "Transfer-Encoding: chunked\r\n"));
+	ck_assert_int_eq(httpd_stream_send(owed, "hello", 5), 0);
+	expect(client, "\r\n\r\n5\r\nhello\r\n");
+	expect_count(client, &n_drained, 1);
+	ck_assert_uint_eq(httpd_stream_waiting(owed), 0);
+	ck_assert_int_eq(httpd_stream_send(owed, "a", 1), 0);
+	ck_assert_int_eq(httpd_stream_send(owed, "b", 1), 0);
+	expect(client, "1\r\na\r\n1\r\nb\r\n");
+	say(other, GET);
+	expect(other, "0 /a? ");
+	httpd_stream_end(owed);
+	expect_closed(client);
+	ck_assert_ptr_nonnull(strstr(client->text, "b\r\n0\r\n\r\n"));
+	ck_assert_uint_eq(n_ended, 0);
+	client_free(client);
+	client_free(other);
+}
+END_TEST
+
+/* With octets on their way, and without. */
+START_TEST(a_stream_to_http_1_0_ends_with_the_connection)
+{
+	struct client *client = start_stream("GET / HTTP/1.0\r\n\r\n");
+
+	ck_assert_ptr_null(strstr(client->text, "Transfer-Encoding"));
+	ck_assert_int_eq(httpd_stream_send(owed, "hello", 5), 0);
+	if (_i)
+		expect_count(client, &n_drained, 1);
+	httpd_stream_end(owed);
+	expect_closed(client);
+	ck_assert_str_eq(strstr(client->text, "\r\n\r\n"), "\r\n\r\nhello");
+	client_free(client);
+}
+END_TEST
+
+/* By an end of file, by a reset, and behind octets that nobody reads. */
+START_TEST(a_client_that_leaves_its_stream_is_noticed)
+{
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	struct client *client = start_stream(GET), *other = client_new();
+	char *junk = calloc(1, BIG);
+
+	ck_assert_ptr_nonnull(junk);
+	if (_i == 1)
+		setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	if (_i == 2)
+		say_octets(client, junk, BIG);
+	free(junk);
+	client_free(client);
+	expect_count(other, &n_ended, 1);
+	say(other, GET);
+	expect(other, "0 /a? ");
+	ck_assert_uint_eq(n_ended, 1);
+	client_free(other);
+}
+END_TEST
+
+START_TEST(tells_what_a_stream_has_waiting)
+{
+	const size_t len = 16 * 1024 * 1024; /* more than the buffers of both sockets */
+	struct client *client = start_stream(GET);
+	char *octets = calloc(1, len);
+
+	ck_assert_ptr_nonnull(octets);
+	ck_assert_int_eq(httpd_stream_send(owed, octets, len), 0);
+	free(octets);
+	ck_assert_uint_ge(httpd_stream_waiting(owed), len);
+	for (int i = 0; i < 10; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_uint_lt(httpd_stream_waiting(owed), len);
+	ck_assert_uint_gt(httpd_stream_waiting(owed), 0);
+	ck_assert_uint_eq(n_drained, 0);
+	while (n_drained == 0) {
+		forget(client);
+		ck_assert(!client->is_closed);
+		pump(client);
+	}
+	ck_assert_uint_eq(httpd_stream_waiting(owed), 0);
+	httpd_stream_cut(owed);
+	do
+		forget(client);
+	while (pump(client), !client->is_closed);
+	ck_assert_uint_eq(n_ended, 0);
+	client_free(client);
+}
+END_TEST
+
+START_TEST(a_stream_has_no_deadline)
+{
+	struct client *client = start_stream(GET);
+	uint64_t end_ms = clock_mono_ms() + 3 * SHORT_MS;
+
+	while (clock_mono_ms() < end_ms)
+		pump(client);
+	ck_assert(!client->is_closed);
+	ck_assert_int_eq(httpd_stream_send(owed, "late", 4), 0);
+	expect(client, "late");
+	client_free(client);
+}
+END_TEST
+
+START_TEST(draining_ends_streams)
+{
+	struct client *client = start_stream(GET);
+
+	ck_assert_int_eq(httpd_stream_send(owed, "last", 4), 0);
+	httpd_drain(httpd, on_idle, &is_idle);
+	ck_assert_uint_eq(n_ended, 1);
+	ck_assert(!is_idle);
+	expect_closed(client);
+	ck_assert_ptr_nonnull(strstr(client->text, "last\r\n0\r\n\r\n"));
+	expect_idle(client);
+	client_free(client);
+}
+END_TEST
+
+START_TEST(draining_waits_for_no_stalled_stream)
+{
+	const size_t len = 16 * 1024 * 1024;
+	struct client *client = start_stream(GET), *other = client_new();
+	char *octets = calloc(1, len);
+
+	ck_assert_ptr_nonnull(octets);
+	ck_assert_int_eq(httpd_stream_send(owed, octets, len), 0);
+	free(octets);
+	httpd_drain(httpd, on_idle, &is_idle);
+	expect_idle(other);
+	client_free(client);
+	client_free(other);
+}
+END_TEST
+
+START_TEST(free_drops_streams)
+{
+	client_free(start_stream(GET));
+}
+END_TEST
+
+/* Also when it had been answered by then, or is only late. */
+START_TEST(a_client_that_is_minded_is_seen_to_leave)
+{
+	struct client *client = client_new(), *other = client_new();
+
+	put_off = true;
+	say(client, GET);
+	expect_asked(client, 1);
+	httpd_mind(owed, on_end, &n_drained);
+	if (_i == 0) {
+		client_free(client);
+		expect_count(other, &n_ended, 1);
+		send_reply(owed, "late", 4);
+	} else {
+		say(client, GET);
+		pump(client);
+		send_reply(owed, "first", 5);
+		expect(client, "first");
+		expect_asked(client, 2);
+		send_reply(owed, "second", 6);
+		expect(client, "second");
+		client_free(client);
+	}
+	put_off = false;
+	say(other, GET);
+	expect(other, "0 /a? ");
+	ck_assert_uint_eq(n_ended, _i == 0);
+	client_free(other);
+}
+END_TEST
+
 /* ---- Draining ---- */
 
 START_TEST(drains)
@@ -837,6 +1053,13 @@ int main(void)
 	tcase_add_test(patient, bounds_connections);
 	tcase_add_test(patient, survives_a_lack_of_descriptors);
 	tcase_add_test(patient, drains);
+	tcase_add_test(patient, a_stream_is_sent_in_chunks);
+	tcase_add_loop_test(patient, a_stream_to_http_1_0_ends_with_the_connection, 0, 2);
+	tcase_add_loop_test(patient, a_client_that_leaves_its_stream_is_noticed, 0, 3);
+	tcase_add_test(patient, tells_what_a_stream_has_waiting);
+	tcase_add_test(patient, draining_ends_streams);
+	tcase_add_test(patient, free_drops_streams);
+	tcase_add_loop_test(patient, a_client_that_is_minded_is_seen_to_leave, 0, 2);
 
 	suite_add_tcase(suite, hasty);
 	tcase_add_checked_fixture(hasty, set_up_hasty, tear_down);
@@ -846,6 +1069,8 @@ int main(void)
 	tcase_add_test(hasty, a_late_reply_is_not_the_clients_fault);
 	tcase_add_test(hasty, a_refused_client_that_stays_is_cut);
 	tcase_add_test(hasty, a_reply_that_nobody_reads_is_dropped);
+	tcase_add_test(hasty, a_stream_has_no_deadline);
+	tcase_add_test(hasty, draining_waits_for_no_stalled_stream);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -37,6 +37,12 @@ static bool on_publish(void *cookie)
 	return can_publish;
 }
 
+static size_t on_count_watchers(void *cookie)
+{
+	(void)cookie;
+	return 3;
+}
+
 static void on_read_counters(void *cookie, struct counters *sum)
 {
 	(void)cookie;
@@ -69,6 +75,7 @@ static void set_up(void)
 		.is_ready = on_is_ready,
 		.publish = on_publish,
 		.read_counters = on_read_counters,
+		.count_watchers = on_count_watchers,
 	};
 	ck_assert_ptr_nonnull(api.registry);
 	caller = (struct address){ .has_v4 = false };
@@ -516,6 +523,7 @@ START_TEST(tells_of_itself)
 	ck_assert_ptr_nonnull(strstr(reply.body, "rosterd_registrations_total 1\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_services 1\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_instances 1\n"));
+	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_watchers 3\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_revision 42\n"));
 	ck_assert_ptr_nonnull(
 		strstr(reply.body, "\nrosterd_build_info{version=\"" PACKAGE_VERSION "\"} 1\n"));
