@@ -505,7 +505,7 @@ static int open_doors(struct control *control)
 				       &control->identity);
 	if (!control->workers || open_http(control))
 		return -1;
-	control->probe = probe_new(control->results);
+	control->probe = probe_new(control->results, 0);
 	if (!control->probe || workers_start(control->workers))
 		return -1;
 	for (size_t i = 0; i < conf->n_dns; i++)
