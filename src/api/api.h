@@ -62,6 +62,11 @@ struct api {
 	/* Adds up every thread's counters. */
 	void (*read_counters)(void *cookie, struct counters *sum);
 	void *cookie;
+	/*
+	 * Registrations may not have the server connect to a loopback address: what listens there
+	 * may trust this host, and whoever registers may be another.
+	 */
+	bool refuses_loopback_checks;
 };
 
 /* A parameter of a query: what became of looking for it. */
