@@ -83,6 +83,11 @@ struct api {
 	/* How many requests wait for changes. */
 	size_t (*count_watchers)(void *cookie);
 	void *cookie;
+	/*
+	 * Registrations may not have the server connect to a loopback address: what listens there
+	 * may trust this host, and whoever registers may be another.
+	 */
+	bool refuses_loopback_checks;
 };
 
 /* A parameter of a query: what became of looking for it. */

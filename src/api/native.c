@@ -120,6 +120,10 @@ static int apply_admin(const struct slot *slot, json_t *json, json_t *said)
 	return status;
 }
 
+static const char loopback_refusal[] =
+	"must not be of a loopback address, unless the server takes requests from its own host alone "
+	"or its configuration says \"check-loopback: true\"";
+
 static int apply_register(const struct slot *slot, json_t *json, json_t *said)
 {
 	struct codec_error error;
@@ -129,6 +133,10 @@ static int apply_register(const struct slot *slot, json_t *json, json_t *said)
 	change.registration = codec_registration(json, &error);
 	if (!change.registration)
 		return refuse_codec(slot, said, &error);
+	if (slot->api->refuses_loopback_checks && record_checks_loopback(change.registration)) {
+		record_registration_free(change.registration);
+		return refuse(slot, said, 400, "checks", loopback_refusal);
+	}
 	registry_apply(slot->api->registry, &change, slot->now_ms, &outcome);
 	if (outcome.result != REGISTRY_CREATED && outcome.result != REGISTRY_UPDATED)
 		record_registration_free(change.registration);

@@ -11,6 +11,7 @@
  *       zone-dir: zones
  *       identity: dns1
  *       version: none of your business
+ *       check-loopback: false
  *     zone:
  *       - domain: service.local
  *         file: service.local.zone
@@ -41,6 +42,13 @@ enum {
 	CONF_SAYING = 64 /* octets with the NUL, as struct answer_identity has them */
 };
 
+/* Whether checks may connect to loopback addresses. */
+enum conf_loopback {
+	CONF_LOOPBACK_BY_HTTP, /* if all HTTP addresses are loopback ones too */
+	CONF_LOOPBACK_NO,
+	CONF_LOOPBACK_YES,
+};
+
 struct conf_zone {
 	uint8_t origin[LIMIT_NAME];
 	size_t origin_len;
@@ -59,6 +67,7 @@ struct conf {
 	uint32_t ttl_s;
 	char identity[CONF_SAYING]; /* "": not told */
 	char version[CONF_SAYING];  /* "": not told */
+	enum conf_loopback check_loopback;
 };
 
 /* What the command line says. Strings point into argv. */

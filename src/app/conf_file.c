@@ -272,11 +272,29 @@ static int apply_version(struct reader *reader, const yaml_node_t *value, void *
 	return read_saying(reader, value, ((struct conf *)target)->version);
 }
 
+static int apply_check_loopback(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	struct conf *conf = target;
+	const char *text = read_text(reader, value);
+
+	if (!text)
+		return -1;
+	if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+		return fail_value(reader, value, "is neither true nor false");
+	conf->check_loopback = *text == 't' ? CONF_LOOPBACK_YES : CONF_LOOPBACK_NO;
+	return 0;
+}
+
 static const struct key server_keys[] = {
-	{ "dns", apply_dns },           { "http", apply_http },
-	{ "workers", apply_workers },   { "data", apply_data },
-	{ "ttl", apply_ttl },           { "zone-dir", apply_zone_dir },
-	{ "identity", apply_identity }, { "version", apply_version },
+	{ "dns", apply_dns },
+	{ "http", apply_http },
+	{ "workers", apply_workers },
+	{ "data", apply_data },
+	{ "ttl", apply_ttl },
+	{ "zone-dir", apply_zone_dir },
+	{ "identity", apply_identity },
+	{ "version", apply_version },
+	{ "check-loopback", apply_check_loopback },
 };
 
 /* ---- zone ---- */

@@ -263,6 +263,23 @@ static void on_results(evutil_socket_t fd, short what, void *cookie)
 	publish_soon(control);
 }
 
+/*
+ * `choice` is the newest configuration's, the HTTP addresses are those that are open: they stay as
+ * they are while the process lives.
+ */
+static bool refuses_loopback_checks(const struct control *control, enum conf_loopback choice)
+{
+	const struct conf *conf = control->conf;
+	struct address address;
+
+	for (size_t i = 0; choice == CONF_LOOPBACK_BY_HTTP && i < conf->n_http; i++) {
+		listen_peer((const struct sockaddr *)&conf->http[i].sockaddr, &address);
+		if (!record_address_is_loopback(&address))
+			return true;
+	}
+	return choice == CONF_LOOPBACK_NO;
+}
+
 /* ---- Signals ---- */
 
 static bool same_addresses(const struct listen_address *a, size_t n_a,
@@ -316,6 +333,8 @@ static void reload(struct control *control)
 	}
 	free(zones);
 	registry_set_ttl(control->registry, conf.ttl_s);
+	control->api.refuses_loopback_checks =
+		refuses_loopback_checks(control, conf.check_loopback);
 	publish_soon(control);
 	log_event(LOG_INFO, "reloaded", "zones", log_fmt("%zu", conf.n_zones), NULL);
 	conf_fini(&conf);
@@ -498,6 +517,8 @@ static int new_model(struct control *control)
 		.read_counters = read_counters,
 		.count_watchers = count_watchers,
 		.cookie = control,
+		.refuses_loopback_checks =
+			refuses_loopback_checks(control, control->conf->check_loopback),
 	};
 	if (control->base && control->results && control->notes && control->compile &&
 	    control->watchers && control->dump && new_events(control) == 0)
@@ -538,7 +559,7 @@ static int open_doors(struct control *control)
 				       &control->identity);
 	if (!control->workers || open_http(control))
 		return -1;
-	control->probe = probe_new(control->results);
+	control->probe = probe_new(control->results, 0);
 	if (!control->probe || workers_start(control->workers))
 		return -1;
 	for (size_t i = 0; i < conf->n_dns; i++)

@@ -35,6 +35,11 @@
 	X(PORTS, 16, "named ports an instance", "each named port is a DNS name")               \
 	X(CHECKS, 8, "checks an instance", "a check is outgoing traffic")                      \
 	X(PATH, 255, "octets", "path of an HTTP check")                                        \
+	X(METHOD, 20, "octets", "method of an HTTP check")                                     \
+	X(CHECK_STATUSES, 16, "ranges a check", "statuses that pass; more is no health check") \
+	X(CHECK_HEADERS, 16, "headers a check", "what a request of ours needs")                \
+	X(CHECK_HEADERS_TEXT, 2048, "octets", "headers of a check as sent: a token fits")      \
+	X(CHECK_RUNS, 16384, "runs at a time", "and half the descriptors: each check has one") \
 	X(TTL_S, 86400, "s", "a day; discovery answers live for seconds")                      \
 	X(LEASE_MIN_MS, 1000, "ms", "a shorter lease expires in network noise")                \
 	X(LEASE_MAX_MS, 86400000, "ms", "a day; longer is no lease: register without one")     \

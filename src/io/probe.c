@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "base/table.h"
 #include "io/probe_run.h"
+#include "io/probe_tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,12 +17,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
 
 enum {
 	SPREAD_MS = 10,      /* between the first runs of many new checks */
 	JITTER_PERCENT = 10, /* of the interval */
 	LOG_MS = 60000,
+	RUNS_MIN = 16, /* at a time, however few descriptors there are */
 };
+
+/* Where checks wait for a place to run, and what they count as while they run. */
+enum line {
+	LINE_QUICK, /* the last run ended before its timeout */
+	LINE_NEW,   /* there was none yet */
+	LINE_SLOW,  /* it did not */
+	N_LINES,
+};
+
+/* How many quarters of all places a line may take, together with those behind it. */
+static const unsigned line_quarters[N_LINES] = { 4, 3, 2 };
 
 enum order_kind {
 	ORDER_START,
@@ -44,15 +59,19 @@ struct job {
 	const struct probe_kind *kind;
 	struct probe_target target;
 	char host[INET6_ADDRSTRLEN + sizeof("[]:65535")];
-	char *path; /* NULL: none */
-	uint32_t interval_ms, timeout_ms;
+	struct check_spec spec;
 
 	/* the thread's */
 	struct event *timer; /* the next run, or the end of this one */
 	void *run;           /* NULL: none */
 	uint64_t start_ms;   /* of the newest run */
 	bool has_begun;      /* its first run */
+	enum line line;
+	bool is_waiting; /* in that line */
+	TAILQ_ENTRY(job) neighbours;
 };
+
+TAILQ_HEAD(job_line, job);
 
 struct probe {
 	pthread_t thread;
@@ -64,7 +83,10 @@ struct probe {
 	/* the thread's */
 	struct table *jobs;
 	struct random random;
-	size_t n_new;       /* jobs that wait for their first run */
+	size_t n_new; /* jobs that wait for their first run */
+	struct job_line lines[N_LINES];
+	unsigned n_runs[N_LINES], max_runs;
+	struct probe_tls *tls;
 	uint64_t logged_ms; /* 0: never */
 };
 
@@ -92,7 +114,7 @@ static void job_free(struct job *job)
 		job->kind->cancel(job->run);
 	if (job->timer)
 		event_free(job->timer);
-	free(job->path);
+	record_check_fini(&job->spec);
 	free(job);
 }
 
@@ -126,27 +148,24 @@ static struct job *job_new(struct probe *probe, const struct check *check)
 {
 	static const struct probe_kind *const kinds[] = {
 		[CHECK_HTTP] = &probe_http,
+		[CHECK_HTTPS] = &probe_http,
 		[CHECK_TCP] = &probe_tcp,
 	};
-	const struct check_spec *spec = check->spec;
 	struct job *job = calloc(1, sizeof(*job));
 
 	if (!job)
 		return NULL;
 	job->probe = probe;
 	job->check_id = check->check_id;
-	job->kind = kinds[spec->kind];
-	job->interval_ms = spec->interval_ms;
-	job->timeout_ms = spec->timeout_ms;
-	put_sockaddr(job, &check->instance->registration->address, spec->port);
-	if (spec->path) {
-		job->path = strdup(spec->path);
-		if (!job->path) {
-			free(job);
-			return NULL;
-		}
-		job->target.path = job->path;
+	if (!record_check_copy(&job->spec, check->spec)) {
+		free(job);
+		return NULL;
 	}
+	job->kind = kinds[job->spec.kind];
+	job->line = LINE_NEW;
+	put_sockaddr(job, &check->instance->registration->address, job->spec.port);
+	job->target.spec = &job->spec;
+	job->target.tls = probe->tls;
 	return job;
 }
 
@@ -165,8 +184,8 @@ static void set_timer(struct job *job, uint64_t delay_ms)
 static void wait_for_next_run(struct job *job)
 {
 	uint32_t jitter_ms =
-		random_below(&job->probe->random, job->interval_ms * JITTER_PERCENT / 100 + 1);
-	uint64_t next_ms = job->start_ms + job->interval_ms - jitter_ms;
+		random_below(&job->probe->random, job->spec.interval_ms * JITTER_PERCENT / 100 + 1);
+	uint64_t next_ms = job->start_ms + job->spec.interval_ms - jitter_ms;
 	uint64_t now_ms = clock_mono_ms();
 
 	set_timer(job, next_ms > now_ms ? next_ms - now_ms : 0);
@@ -186,13 +205,24 @@ static void tell(struct job *job, bool passed, const char *output)
 	queue_push(job->probe->results, &result->node);
 }
 
+/* A run is over: its place is free, and the check belongs to the line that it has earned. */
+static void end_run(struct job *job, enum line line)
+{
+	job->run = NULL;
+	job->probe->n_runs[job->line]--;
+	job->line = line;
+}
+
+static void start_waiting(struct probe *probe);
+
 static void on_verdict(void *cookie, bool passed, const char *output)
 {
 	struct job *job = cookie;
 
-	job->run = NULL;
+	end_run(job, LINE_QUICK);
 	tell(job, passed, output);
 	wait_for_next_run(job);
+	start_waiting(job->probe);
 }
 
 static void log_not_started(struct probe *probe, int reason)
@@ -216,11 +246,49 @@ static void start_run(struct job *job)
 	job->start_ms = clock_mono_ms();
 	job->run = job->kind->start(probe->base, &job->target, on_verdict, job);
 	if (job->run) {
-		set_timer(job, job->timeout_ms);
+		probe->n_runs[job->line]++;
+		set_timer(job, job->spec.timeout_ms);
 		return;
 	}
 	log_not_started(probe, errno);
 	wait_for_next_run(job);
+}
+
+static bool has_place(const struct probe *probe, enum line line)
+{
+	unsigned n = 0, n_all = 0;
+
+	for (unsigned i = 0; i < N_LINES; i++) {
+		n_all += probe->n_runs[i];
+		n += i >= line ? probe->n_runs[i] : 0;
+	}
+	return n_all < probe->max_runs && n < probe->max_runs * line_quarters[line] / 4;
+}
+
+static void leave_line(struct job *job)
+{
+	TAILQ_REMOVE(&job->probe->lines[job->line], job, neighbours);
+	job->is_waiting = false;
+}
+
+/* Gives free places to those who wait. */
+static void start_waiting(struct probe *probe)
+{
+	for (enum line line = LINE_QUICK; line < N_LINES; line++) {
+		struct job *job;
+
+		while ((job = TAILQ_FIRST(&probe->lines[line])) && has_place(probe, line)) {
+			leave_line(job);
+			start_run(job);
+		}
+	}
+}
+
+static void wait_for_place(struct job *job)
+{
+	TAILQ_INSERT_TAIL(&job->probe->lines[job->line], job, neighbours);
+	job->is_waiting = true;
+	start_waiting(job->probe);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *cookie)
@@ -230,14 +298,15 @@ static void on_timer(evutil_socket_t fd, short what, void *cookie)
 
 	(void)fd, (void)what;
 	if (!job->run) {
-		start_run(job);
+		wait_for_place(job);
 		return;
 	}
 	job->kind->cancel(job->run);
-	job->run = NULL;
-	snprintf(output, sizeof(output), "timeout after %u ms", job->timeout_ms);
+	end_run(job, LINE_SLOW);
+	snprintf(output, sizeof(output), "timeout after %u ms", job->spec.timeout_ms);
 	tell(job, false, output);
 	wait_for_next_run(job);
+	start_waiting(job->probe);
 }
 
 /* ---- Orders ---- */
@@ -254,8 +323,8 @@ static void begin_job(struct probe *probe, struct job *job)
 	}
 	probe->n_new++;
 	spread_ms = (uint64_t)SPREAD_MS * probe->n_new;
-	if (spread_ms > job->interval_ms)
-		spread_ms = job->interval_ms;
+	if (spread_ms > job->spec.interval_ms)
+		spread_ms = job->spec.interval_ms;
 	set_timer(job, random_below(&probe->random, (uint32_t)spread_ms));
 }
 
@@ -269,7 +338,14 @@ static void end_job(struct probe *probe, uint64_t check_id)
 	table_remove(probe->jobs, hash, job);
 	if (!job->has_begun)
 		probe->n_new--;
+	if (job->is_waiting)
+		leave_line(job);
+	if (job->run) {
+		job->kind->cancel(job->run);
+		end_run(job, job->line);
+	}
 	job_free(job);
+	start_waiting(probe);
 }
 
 static void obey(struct probe *probe, const struct order *order)
@@ -358,17 +434,33 @@ static int start_thread(struct probe *probe)
 	return 0;
 }
 
-struct probe *probe_new(struct queue *results)
+/* How many may run at a time: each needs a descriptor, and others need some too. */
+static unsigned count_places(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 2 >= LIMIT_CHECK_RUNS)
+		return LIMIT_CHECK_RUNS;
+	return limit.rlim_cur / 2 > RUNS_MIN ? (unsigned)(limit.rlim_cur / 2) : RUNS_MIN;
+}
+
+struct probe *probe_new(struct queue *results, unsigned max_runs)
 {
 	struct probe *probe = calloc(1, sizeof(*probe));
 
 	if (!probe)
 		goto fail;
 	probe->results = results;
+	probe->max_runs = max_runs ? max_runs : count_places();
+	for (enum line line = LINE_QUICK; line < N_LINES; line++)
+		TAILQ_INIT(&probe->lines[line]);
 	random_init(&probe->random);
+	probe->tls = probe_tls_new();
+	if (!probe->tls)
+		goto fail_probe;
 	probe->end = calloc(1, sizeof(*probe->end));
 	if (!probe->end)
-		goto fail_probe;
+		goto fail_tls;
 	probe->end->kind = ORDER_END;
 	probe->jobs = table_new(match_job);
 	if (!probe->jobs)
@@ -397,6 +489,8 @@ fail_jobs:
 	table_free(probe->jobs);
 fail_end:
 	free(probe->end);
+fail_tls:
+	probe_tls_free(probe->tls);
 fail_probe:
 	free(probe);
 fail:
@@ -434,5 +528,6 @@ void probe_free(struct probe *probe)
 	event_base_free(probe->base);
 	queue_free(probe->orders);
 	table_free(probe->jobs);
+	probe_tls_free(probe->tls);
 	free(probe);
 }

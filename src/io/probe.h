@@ -12,8 +12,14 @@
  * start, less up to 10 % jitter, so checks never fall into step and `fall` failures never take
  * longer than fall x interval.
  *
- * An http check passes on a status of 200..299, a tcp check on a completed connection. An instance
- * with addresses of both families is checked at its IPv4 address.
+ * An http or https check passes on a status that is expected, a tcp check on a completed
+ * connection. An instance with addresses of both families is checked at its IPv4 address.
+ *
+ * At most LIMIT_CHECK_RUNS run at a time, and at most as many as half of the descriptors that the
+ * process may have. Beyond that checks wait in three lines, each in order: those whose last run
+ * ended before its timeout, new ones, and those whose last run did not. A line may take all places,
+ * three quarters of them together with those behind it, or the half. So targets that hang wait for
+ * each other, and nobody else for them.
  *
  * A run that cannot begin for a reason of our own (out of descriptors, ports or memory) gives no
  * result; it is logged, at most once a minute, and tried again an interval later.
@@ -37,12 +43,16 @@ struct probe_result {
 					    after 2000 ms" */
 };
 
-/* Starts the thread; results go to `results`. NULL with a log line. */
-struct probe *probe_new(struct queue *results);
+/*
+ * Starts the thread; results go to `results`. At most `max_runs` run at a time; 0: as many as said
+ * above. NULL with a log line.
+ */
+struct probe *probe_new(struct queue *results, unsigned max_runs);
 /* Ends the thread and all runs. Results that wait in the queue stay there. */
 void probe_free(struct probe *probe);
 
-/* Any thread may call these; they copy what they need. Out of memory is logged. */
+/* Any thread may call these, not for CHECK_TTL; they copy what they need. Out of memory is logged.
+ */
 void probe_start_check(struct probe *probe, const struct check *check);
 void probe_stop_check(struct probe *probe, uint64_t check_id);
 

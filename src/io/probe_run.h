@@ -6,18 +6,28 @@
 #ifndef ROSTERD_IO_PROBE_RUN_H
 #define ROSTERD_IO_PROBE_RUN_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "model/record.h"
+
 #include <sys/socket.h>
 
 struct event_base;
+struct probe_tls;
 
 /* What a run needs to know. Borrowed until the verdict. */
 struct probe_target {
 	struct sockaddr_storage sockaddr;
 	socklen_t sockaddr_len;
-	const char *host; /* for the Host header: "10.0.0.1:8080", "[::1]:8080" */
-	const char *path; /* HTTP */
+	const struct check_spec *spec;
+	const char *host;      /* for the Host header: "10.0.0.1:8080", "[::1]:8080" */
+	struct probe_tls *tls; /* what https runs share */
+};
+
+/* Where a run is after a step of it. */
+enum probe_step {
+	PROBE_NEXT,        /* the next step at once */
+	PROBE_AGAIN_READ,  /* again when the socket is readable */
+	PROBE_AGAIN_WRITE, /* again when it is writable */
+	PROBE_END,         /* the verdict is there */
 };
 
 /*

@@ -26,22 +26,66 @@ static json_t *optional_json(const char *value)
 	return value ? json_string(value) : json_null();
 }
 
+/* What a check that is run was told: when, and of whom to ask what. */
+static bool put_run(json_t *json, const struct check_spec *spec)
+{
+	return put(json, "port", json_integer(spec->port)) &&
+	       put(json, "interval", seconds_json(spec->interval_ms)) &&
+	       put(json, "timeout", seconds_json(spec->timeout_ms)) &&
+	       put(json, "rise", json_integer(spec->rise)) &&
+	       put(json, "fall", json_integer(spec->fall));
+}
+
+/* The names alone: values may be secrets, and everybody may read this. */
+static json_t *header_names_json(const char *lines)
+{
+	json_t *json = json_array();
+
+	for (; lines && *lines; lines = strchr(lines, '\n') + 1)
+		if (json_array_append_new(json, json_stringn(lines, strcspn(lines, ":")))) {
+			json_decref(json);
+			return NULL;
+		}
+	return json;
+}
+
+static bool put_http(json_t *json, const struct check_spec *spec)
+{
+	return put(json, "method", json_string(spec->method ? spec->method : "GET")) &&
+	       put(json, "path", json_string(spec->path)) &&
+	       put(json, "expected_status",
+		   json_string(spec->expected ? spec->expected : "200-299")) &&
+	       put(json, "header_names", header_names_json(spec->headers));
+}
+
+static bool put_tls(json_t *json, const struct check_spec *spec)
+{
+	return put(json, "server_name", optional_json(spec->server_name)) &&
+	       put(json, "tls_skip_verify", json_boolean(spec->tls_skip_verify));
+}
+
+static bool put_spec(json_t *json, const struct check_spec *spec)
+{
+	bool is_http = spec->kind == CHECK_HTTP || spec->kind == CHECK_HTTPS;
+
+	if (!put(json, "kind", json_string(record_check_kind_name(spec->kind))))
+		return false;
+	if (spec->kind == CHECK_TTL)
+		return put(json, "ttl", seconds_json(spec->ttl_ms));
+	return put_run(json, spec) && (!is_http || put_http(json, spec)) &&
+	       (spec->kind != CHECK_HTTPS || put_tls(json, spec));
+}
+
 static json_t *check_json(const struct check *check, uint64_t now_ms)
 {
-	const struct check_spec *spec = check->spec;
 	json_t *json = json_object();
 	bool has_run = check->last_start_ms != 0;
+	bool has_latency = has_run && check->spec->kind != CHECK_TTL;
 
-	if (put(json, "kind", json_string(record_check_kind_name(spec->kind))) &&
-	    put(json, "port", json_integer(spec->port)) &&
-	    (!spec->path || put(json, "path", json_string(spec->path))) &&
-	    put(json, "interval", seconds_json(spec->interval_ms)) &&
-	    put(json, "timeout", seconds_json(spec->timeout_ms)) &&
-	    put(json, "rise", json_integer(spec->rise)) &&
-	    put(json, "fall", json_integer(spec->fall)) &&
+	if (put_spec(json, check->spec) &&
 	    put(json, "status", json_string(health_status_name(check->health.status))) &&
 	    put(json, "output", optional_json(check->output)) &&
-	    put(json, "latency_ms", has_run ? json_integer(check->latency_ms) : json_null()) &&
+	    put(json, "latency_ms", has_latency ? json_integer(check->latency_ms) : json_null()) &&
 	    put(json, "last_run_ago",
 		has_run ? seconds_json(now_ms - check->last_start_ms) : json_null()))
 		return json;

@@ -14,6 +14,7 @@
 enum deadline_kind {
 	DEADLINE_INSTANCE,
 	DEADLINE_SERVICE,
+	DEADLINE_CHECK,
 };
 
 struct deadline {

@@ -131,8 +131,12 @@ void policy_explain(const struct instance *instance, char *reason, size_t reason
 static uint64_t check_stable_until_ms(const struct check *check, uint64_t now_ms)
 {
 	const struct check_spec *spec = check->spec;
-	uint64_t results = health_results_to_change(&check->health, spec->rise, spec->fall);
+	uint64_t results;
 
+	/* What heartbeats will say cannot be known; when they are missed can. */
+	if (spec->kind == CHECK_TTL)
+		return check->health.status == STATUS_CRITICAL ? UINT64_MAX : check->due_ms;
+	results = health_results_to_change(&check->health, spec->rise, spec->fall);
 	if (check->last_start_ms == 0)
 		return now_ms;
 	return check->last_start_ms + results * spec->interval_ms * 9 / 10;

@@ -88,6 +88,8 @@ void record_id_label(const char *id, char label[LIMIT_LABEL + 1])
 
 /* ---- Addresses ---- */
 
+static const char link_local[] = "is a link-local address, which means nothing to other hosts";
+
 /* NULL: an instance can be reached there. */
 static const char *refuse_v4(const uint8_t v4[4])
 {
@@ -99,6 +101,8 @@ static const char *refuse_v4(const uint8_t v4[4])
 		return "is the broadcast address";
 	if (v4[0] >> 4 == 14)
 		return "is a multicast address";
+	if (v4[0] == 169 && v4[1] == 254)
+		return link_local;
 	if (v4[0] == 0 || v4[0] >> 4 == 15)
 		return "is in a block that no host has (RFC 6890)";
 	return NULL;
@@ -114,7 +118,7 @@ static const char *refuse_v6(const uint8_t v6[16])
 	if (v6[0] == 0xff)
 		return "is a multicast address";
 	if (v6[0] == 0xfe && v6[1] >> 6 == 2)
-		return "is a link-local address, which means nothing to other hosts";
+		return link_local;
 	if (memcmp(v6, mapped, 12) == 0)
 		return "is an IPv4 address inside IPv6: write it as IPv4";
 	if (memcmp(v6, zero, 12) == 0 && memcmp(v6, loopback, 16) != 0)
@@ -153,6 +157,14 @@ void record_address_print(const struct address *address, bool v6, char text[46])
 		inet_ntop(AF_INET6, address->v6, text, 46);
 	else
 		inet_ntop(AF_INET, address->v4, text, 46);
+}
+
+bool record_address_is_loopback(const struct address *address)
+{
+	static const uint8_t v6[16] = { [15] = 1 };
+
+	return (address->has_v4 && address->v4[0] == 127) ||
+	       (address->has_v6 && memcmp(address->v6, v6, sizeof(v6)) == 0);
 }
 
 /* ---- Durations ---- */
@@ -232,7 +244,7 @@ void record_registration_free(struct registration *registration)
 		free(registration->meta[i].value);
 	}
 	for (size_t i = 0; i < registration->n_checks; i++)
-		free(registration->checks[i].path);
+		record_check_fini(&registration->checks[i]);
 	free(registration->ports);
 	free(registration->tags);
 	free(registration->meta);
@@ -251,12 +263,78 @@ static bool address_equal(const struct address *a, const struct address *b)
 	       (!a->has_v6 || memcmp(a->v6, b->v6, sizeof(a->v6)) == 0);
 }
 
+/* Of two texts that may be NULL. */
+static bool text_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool copy_text(char **copy, const char *text)
+{
+	*copy = text ? strdup(text) : NULL;
+	return *copy || !text;
+}
+
+bool record_check_copy(struct check_spec *copy, const struct check_spec *spec)
+{
+	bool good = true;
+
+	*copy = *spec;
+	good &= copy_text(&copy->path, spec->path);
+	good &= copy_text(&copy->method, spec->method);
+	good &= copy_text(&copy->expected, spec->expected);
+	good &= copy_text(&copy->headers, spec->headers);
+	good &= copy_text(&copy->server_name, spec->server_name);
+	if (!good)
+		record_check_fini(copy);
+	return good;
+}
+
+void record_check_fini(struct check_spec *spec)
+{
+	free(spec->path);
+	free(spec->method);
+	free(spec->expected);
+	free(spec->headers);
+	free(spec->server_name);
+	*spec = (struct check_spec){ .path = NULL };
+}
+
 bool record_check_equal(const struct check_spec *a, const struct check_spec *b)
 {
 	return a->kind == b->kind && a->port == b->port && a->interval_ms == b->interval_ms &&
 	       a->timeout_ms == b->timeout_ms && a->rise == b->rise && a->fall == b->fall &&
-	       a->initial == b->initial && !a->path == !b->path &&
-	       (!a->path || strcmp(a->path, b->path) == 0);
+	       a->initial == b->initial && a->ttl_ms == b->ttl_ms &&
+	       a->tls_skip_verify == b->tls_skip_verify && text_equal(a->path, b->path) &&
+	       text_equal(a->method, b->method) && text_equal(a->expected, b->expected) &&
+	       text_equal(a->headers, b->headers) && text_equal(a->server_name, b->server_name);
+}
+
+bool record_check_expects(const char *expected, unsigned status)
+{
+	if (!expected)
+		return status >= 200 && status <= 299;
+	while (*expected) {
+		char *end;
+		unsigned long first = strtoul(expected, &end, 10), last = first;
+
+		if (*end == '-')
+			last = strtoul(end + 1, &end, 10);
+		if (status >= first && status <= last)
+			return true;
+		expected = end + (*end == ',');
+	}
+	return false;
+}
+
+bool record_checks_loopback(const struct registration *registration)
+{
+	if (!record_address_is_loopback(&registration->address))
+		return false;
+	for (size_t i = 0; i < registration->n_checks; i++)
+		if (registration->checks[i].kind != CHECK_TTL)
+			return true;
+	return false;
 }
 
 static bool lists_equal(const struct registration *a, const struct registration *b)
@@ -307,7 +385,14 @@ const char *record_protocol_name(enum protocol protocol)
 
 const char *record_check_kind_name(enum check_kind kind)
 {
-	return kind == CHECK_HTTP ? "http" : "tcp";
+	static const char *const names[] = {
+		[CHECK_HTTP] = "http",
+		[CHECK_HTTPS] = "https",
+		[CHECK_TCP] = "tcp",
+		[CHECK_TTL] = "ttl",
+	};
+
+	return names[kind];
 }
 
 static const char *const admin_names[] = {

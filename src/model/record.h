@@ -37,16 +37,31 @@ enum protocol {
 
 enum check_kind {
 	CHECK_HTTP,
+	CHECK_HTTPS,
 	CHECK_TCP,
+	CHECK_TTL, /* nobody runs it: heartbeats report, and must not stop */
 };
 
+/* Strings are NUL-terminated, heap-allocated and owned by the registration. */
 struct check_spec {
 	enum check_kind kind;
-	uint16_t port;
-	char *path; /* CHECK_HTTP: the request target, starts with '/'; else NULL */
-	uint32_t interval_ms, timeout_ms;
-	uint16_t rise, fall;
+	bool tls_skip_verify; /* CHECK_HTTPS: take any certificate */
 	enum status initial;
+
+	/* CHECK_TTL */
+	uint32_t ttl_ms; /* without a report for so long it is critical */
+
+	/* the others */
+	uint16_t port;
+	uint16_t rise, fall;
+	uint32_t interval_ms, timeout_ms;
+
+	/* CHECK_HTTP, CHECK_HTTPS */
+	char *path;        /* the request target, starts with '/' */
+	char *method;      /* NULL: GET */
+	char *expected;    /* the statuses that pass: "200-299,404"; NULL: 200-299 */
+	char *headers;     /* lines as they are sent, each with its CRLF; NULL: none */
+	char *server_name; /* CHECK_HTTPS: whose certificate it must be; NULL: the address's */
 };
 
 struct named_port {
@@ -93,6 +108,10 @@ struct check {
 	uint32_t latency_ms;
 	uint64_t last_start_ms; /* when the newest result's run began; 0: no result yet */
 	char *output;           /* what the newest result said, or NULL */
+
+	/* CHECK_TTL: critical from then on; 0: not running yet */
+	uint64_t due_ms;
+	struct deadline deadline; /* the registry's: at due_ms, or as it was some reports ago */
 };
 
 /* Where an instance stands between a change and the next compile. */
@@ -241,7 +260,8 @@ bool record_label_parse(const char *text, char label[LIMIT_LABEL + 1]);
 
 /*
  * Adds an address in text form (inet_pton) to `address`. false with a reason: no address, the
- * unspecified address, multicast, broadcast, or IPv4 inside IPv6; or one of that family is there.
+ * unspecified address, multicast, broadcast, link-local, or IPv4 inside IPv6; or one of that family
+ * is there.
  */
 bool record_address_parse(const char *text, struct address *address, const char **reason);
 
@@ -251,6 +271,9 @@ void record_address_print(const struct address *address, bool v6, char text[46])
 /* "10s", "1m30s", "250ms", "2h", "1.5s" are durations; in milliseconds. false: none, or too large.
  */
 bool record_duration_parse(const char *text, uint64_t *ms);
+
+/* Whether it has a loopback address (127.0.0.0/8, ::1): this host as seen from here. */
+bool record_address_is_loopback(const struct address *address);
 
 /* The id of an instance that has none: the address and port as one label: 10-0-0-1-8080. */
 void record_default_id(const struct address *address, uint16_t port, char id[LIMIT_LABEL + 1]);
@@ -271,6 +294,17 @@ void record_registration_free(struct registration *registration);
 /* Whether two registrations say the same in every field. */
 bool record_registration_equal(const struct registration *a, const struct registration *b);
 bool record_check_equal(const struct check_spec *a, const struct check_spec *b);
+
+/* A copy with strings of its own; false when out of memory: `copy` is then empty. */
+bool record_check_copy(struct check_spec *copy, const struct check_spec *spec);
+/* Frees its strings. */
+void record_check_fini(struct check_spec *spec);
+
+/* Whether an HTTP status passes a check with these expected ones: "200-299,404"; NULL: 200-299. */
+bool record_check_expects(const char *expected, unsigned status);
+
+/* Whether a check would make the server connect to a loopback address. */
+bool record_checks_loopback(const struct registration *registration);
 
 /* Whether an instance has this tag, in any letter case. */
 bool record_has_tag(const struct registration *registration, const char *tag);

@@ -278,13 +278,18 @@ static enum registry_result fail(struct outcome *outcome, enum registry_result r
 	return result;
 }
 
-/* Makes room for one more instance of the service and for the deadlines of both. */
-static int reserve(struct registry *registry, struct service *service)
+/* Makes room for the deadlines of one more instance or of other checks. */
+static int reserve_deadlines(struct registry *registry, const struct registration *registration)
 {
-	size_t n_deadlines = table_count(registry->instances) + table_count(registry->services) + 1;
+	return deadline_heap_reserve(&registry->deadlines, table_count(registry->instances) +
+								   table_count(registry->services) +
+								   registry->n_ttl_checks +
+								   registration->n_checks + 1);
+}
 
-	if (deadline_heap_reserve(&registry->deadlines, n_deadlines))
-		return -1;
+/* Makes room for one more instance of the service. */
+static int reserve(struct service *service)
+{
 	if (service->n_instances == service->cap_instances) {
 		size_t cap = service->cap_instances ? service->cap_instances * 2 : 4;
 		struct instance **instances =
@@ -311,6 +316,7 @@ static void settle(struct registry *registry, struct instance *instance, enum ev
 	revise(registry, kind, service, instance);
 	instance->lease_end_ms = registration->lease_ms ? now_ms + registration->lease_ms : 0;
 	arm_lease(registry, instance, now_ms);
+	registry_check_arm(registry, instance, now_ms);
 	registry_dirty_instance(registry, instance, INSTANCE_CHANGED);
 	registry_dirty_refresh(registry, service);
 	if (registration->ttl_s && registration->ttl_s != service->ttl_s) {
@@ -336,7 +342,7 @@ static enum registry_result create(struct registry *registry, struct registratio
 	/* Should anything fail below, the next compile finds the service empty and clears it. */
 	registry_dirty_service(registry, service);
 	instance = calloc(1, sizeof(*instance));
-	if (!instance || reserve(registry, service) ||
+	if (!instance || reserve(service) || reserve_deadlines(registry, registration) ||
 	    registry_group_make(registry, service, registration))
 		goto no_memory;
 	instance->service = service;
@@ -379,7 +385,8 @@ static enum registry_result update(struct registry *registry, struct instance *i
 	struct service *service = instance->service;
 	struct check **checks;
 
-	if (registry_group_make(registry, service, registration) ||
+	if (reserve_deadlines(registry, registration) ||
+	    registry_group_make(registry, service, registration) ||
 	    registry_check_make(registry, instance, registration, &checks))
 		return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
 	registry_group_touch(registry, service, registration, 1);
@@ -450,23 +457,13 @@ static struct instance *find_unnamed(const struct service *service, const struct
 	return found;
 }
 
-static void set_output(char **output, const char *text)
-{
-	char *copy = strndup(text, LIMIT_CHECK_OUTPUT - 1);
-
-	if (copy) {
-		free(*output);
-		*output = copy;
-	}
-}
-
 static enum registry_result apply_heartbeat(struct registry *registry, const struct change *change,
 					    uint64_t now_ms, struct outcome *outcome)
 {
 	const struct change_heartbeat *heartbeat = &change->heartbeat;
 	struct service *service = registry_index_service(registry, heartbeat->service);
 	struct instance *instance = NULL;
-	bool ambiguous = false;
+	bool ambiguous = false, changed;
 
 	counters_add(&registry->options.counters->heartbeats, 1);
 	if (service && service->n_instances && heartbeat->id)
@@ -480,12 +477,14 @@ static enum registry_result apply_heartbeat(struct registry *registry, const str
 	if (!instance)
 		return fail(outcome, REGISTRY_NOT_FOUND, "no such instance: register again");
 	if (heartbeat->output)
-		set_output(&instance->output, heartbeat->output);
-	if (heartbeat->status && *heartbeat->status != instance->reported) {
+		registry_check_set_output(&instance->output, heartbeat->output);
+	changed = heartbeat->status && *heartbeat->status != instance->reported;
+	if (changed)
 		instance->reported = *heartbeat->status;
-		/* Whether its checks can bring it back depends on it. */
+	changed |= registry_check_report(registry, instance, heartbeat->output, now_ms);
+	/* Whether its checks can bring it back depends on it. */
+	if (changed)
 		registry_dirty_refresh(registry, service);
-	}
 	renew_lease(registry, instance, now_ms);
 	restate(registry, instance, now_ms);
 	outcome->instance = instance;
@@ -515,14 +514,14 @@ static enum registry_result apply_check_result(struct registry *registry,
 		table_find(registry->checks, registry_index_hash_check(registry, result->check_id),
 			   &result->check_id);
 
-	if (!check)
+	if (!check || check->spec->kind == CHECK_TTL)
 		return fail(outcome, REGISTRY_NOT_FOUND, "no such check");
 	counters_add(result->passed ? &registry->options.counters->checks_passed
 				    : &registry->options.counters->checks_failed,
 		     1);
 	check->last_start_ms = result->start_ms;
 	check->latency_ms = result->latency_ms;
-	set_output(&check->output, result->output);
+	registry_check_set_output(&check->output, result->output);
 	health_step(&check->health, check->spec->rise, check->spec->fall, result->passed);
 	restate(registry, check->instance, now_ms);
 	outcome->instance = check->instance;
@@ -636,14 +635,26 @@ static void on_lease_deadline(struct registry *registry, struct instance *instan
 void registry_expire(struct registry *registry, uint64_t now_ms)
 {
 	struct deadline *deadline;
+	struct check *check;
 
 	while ((deadline = deadline_take(&registry->deadlines, now_ms))) {
-		if (deadline->kind == DEADLINE_INSTANCE)
+		switch (deadline->kind) {
+		case DEADLINE_INSTANCE:
 			on_lease_deadline(registry, CONTAINER(deadline, struct instance, deadline),
 					  now_ms);
-		else
+			break;
+		case DEADLINE_SERVICE:
 			registry_dirty_refresh(registry,
 					       CONTAINER(deadline, struct service, deadline));
+			break;
+		case DEADLINE_CHECK:
+			check = CONTAINER(deadline, struct check, deadline);
+			if (!registry_check_on_deadline(registry, check, now_ms))
+				break;
+			registry_dirty_refresh(registry, check->instance->service);
+			restate(registry, check->instance, now_ms);
+			break;
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "model/registry_check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +16,79 @@ void registry_check_free(struct check *check)
 void registry_check_stop(struct registry *registry, struct check *check)
 {
 	table_remove(registry->checks, registry_index_hash_check(registry, check->check_id), check);
-	if (registry->options.check_stopped)
+	deadline_cancel(&registry->deadlines, &check->deadline);
+	if (check->spec->kind == CHECK_TTL)
+		registry->n_ttl_checks--;
+	else if (registry->options.check_stopped)
 		registry->options.check_stopped(registry->options.cookie, check);
 }
+
+/* ---- Checks by heartbeats ---- */
+
+void registry_check_arm(struct registry *registry, const struct instance *instance, uint64_t now_ms)
+{
+	for (size_t i = 0; i < instance->registration->n_checks; i++) {
+		struct check *check = instance->checks[i];
+
+		if (check->spec->kind != CHECK_TTL || check->due_ms)
+			continue;
+		check->due_ms = now_ms + check->spec->ttl_ms;
+		deadline_set(&registry->deadlines, &check->deadline, check->due_ms);
+	}
+}
+
+bool registry_check_report(struct registry *registry, const struct instance *instance,
+			   const char *output, uint64_t now_ms)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < instance->registration->n_checks; i++) {
+		struct check *check = instance->checks[i];
+
+		if (check->spec->kind != CHECK_TTL)
+			continue;
+		changed |= check->health.status != instance->reported;
+		check->health.status = instance->reported;
+		check->health.has_run = true;
+		check->last_start_ms = now_ms;
+		check->due_ms = now_ms + check->spec->ttl_ms;
+		registry_check_set_output(&check->output, output ? output : "");
+		/* One that waits for an earlier moment looks at due_ms then. */
+		if (!check->deadline.position)
+			deadline_set(&registry->deadlines, &check->deadline, check->due_ms);
+	}
+	return changed;
+}
+
+bool registry_check_on_deadline(struct registry *registry, struct check *check, uint64_t now_ms)
+{
+	char output[64];
+
+	if (check->due_ms > now_ms) {
+		deadline_set(&registry->deadlines, &check->deadline, check->due_ms);
+		return false;
+	}
+	check->health.status = STATUS_CRITICAL;
+	check->health.has_run = true;
+	snprintf(output, sizeof(output), "no report for %g s", check->spec->ttl_ms / 1000.0);
+	registry_check_set_output(&check->output, output);
+	return true;
+}
+
+void registry_check_set_output(char **output, const char *text)
+{
+	char *copy;
+
+	if (*output && strcmp(*output, text) == 0)
+		return;
+	copy = strndup(text, LIMIT_CHECK_OUTPUT - 1);
+	if (copy) {
+		free(*output);
+		*output = copy;
+	}
+}
+
+/* ---- What an instance is to have ---- */
 
 static bool address_equal(const struct address *a, const struct address *b)
 {
@@ -60,6 +131,7 @@ static struct check *new_check(struct registry *registry, struct instance *insta
 	if (!check)
 		return NULL;
 	*check = (struct check){ .check_id = check_id, .instance = instance };
+	check->deadline.kind = DEADLINE_CHECK;
 	health_init(&check->health, spec->initial);
 	if (table_insert(registry->checks, registry_index_hash_check(registry, check_id), check)) {
 		free(check);
@@ -130,7 +202,9 @@ void registry_check_install(struct registry *registry, struct instance *instance
 		bool is_new = !is_in(old_checks, n_old, checks[i]);
 
 		checks[i]->spec = &registration->checks[i];
-		if (is_new && registry->options.check_started)
+		if (is_new && checks[i]->spec->kind == CHECK_TTL)
+			registry->n_ttl_checks++;
+		else if (is_new && registry->options.check_started)
 			registry->options.check_started(registry->options.cookie, checks[i]);
 	}
 	free(old_checks);

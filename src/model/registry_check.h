@@ -26,7 +26,23 @@ void registry_check_install(struct registry *registry, struct instance *instance
 /* Frees a registration that was installed. NULL is fine. */
 void registry_check_release(struct registration *registration);
 
-/* Takes a check out of the index and tells the prober. */
+/*
+ * Checks by heartbeats (CHECK_TTL). Arming gives those of an instance that are new their first
+ * deadline; room in the heap must be there. A report is a heartbeat: each takes on what the
+ * instance reports and has its whole time again; `output` may be NULL; true: a check's status
+ * changed. What comes up is either missed by now, then it is critical and the result is true, or
+ * was reported on since and waits again.
+ */
+void registry_check_arm(struct registry *registry, const struct instance *instance,
+			uint64_t now_ms);
+bool registry_check_report(struct registry *registry, const struct instance *instance,
+			   const char *output, uint64_t now_ms);
+bool registry_check_on_deadline(struct registry *registry, struct check *check, uint64_t now_ms);
+
+/* Keeps what a check or a heartbeat said; without memory, what was said before. */
+void registry_check_set_output(char **output, const char *text);
+
+/* Takes a check out of the index and the heap, and tells the prober. */
 void registry_check_stop(struct registry *registry, struct check *check);
 
 /* NULL is fine. */

@@ -20,7 +20,8 @@ struct registry {
 	struct table *groups;    /* by service, kind, protocol and label */
 	struct table *checks;    /* by check_id */
 	struct deadline_heap deadlines;
-	size_t n_services; /* with instances */
+	size_t n_services;   /* with instances */
+	size_t n_ttl_checks; /* each may be in the heap */
 	struct service *dirty_first, **dirty_end;
 };
 

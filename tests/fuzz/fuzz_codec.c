@@ -22,8 +22,18 @@ static void check_error(const struct codec_error *error)
 
 static void check_spec(const struct check_spec *spec)
 {
+	bool is_http = spec->kind == CHECK_HTTP || spec->kind == CHECK_HTTPS;
+
+	assert(spec->initial <= STATUS_CRITICAL);
+	assert(is_http == (spec->path != NULL));
+	assert(is_http || (!spec->method && !spec->expected && !spec->headers));
+	assert(spec->kind == CHECK_HTTPS || (!spec->server_name && !spec->tls_skip_verify));
+	assert((spec->kind == CHECK_TTL) == (spec->ttl_ms != 0));
+	if (spec->kind == CHECK_TTL)
+		return;
 	assert(spec->port >= 1);
-	assert((spec->kind == CHECK_HTTP) == (spec->path != NULL));
+	assert(!spec->headers || strlen(spec->headers) <= LIMIT_CHECK_HEADERS_TEXT);
+	assert(!spec->method || strlen(spec->method) <= LIMIT_METHOD);
 	assert(!spec->path || (*spec->path == '/' && strlen(spec->path) <= LIMIT_PATH &&
 			       !strpbrk(spec->path, " \r\n")));
 	assert(spec->interval_ms >= LIMIT_INTERVAL_MIN_MS);
@@ -31,7 +41,6 @@ static void check_spec(const struct check_spec *spec)
 	assert(spec->timeout_ms >= LIMIT_TIMEOUT_MIN_MS && spec->timeout_ms <= spec->interval_ms);
 	assert(spec->rise >= 1 && spec->rise <= LIMIT_DAMPING);
 	assert(spec->fall >= 1 && spec->fall <= LIMIT_DAMPING);
-	assert(spec->initial <= STATUS_CRITICAL);
 }
 
 static void check_registration(const struct registration *registration)

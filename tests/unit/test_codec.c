@@ -195,6 +195,35 @@ START_TEST(checks_follow_health)
 }
 END_TEST
 
+START_TEST(checks_in_full)
+{
+	struct registration *registration = registration_of(
+		"\"checks\":[{\"kind\":\"https\",\"method\":\"HEAD\",\"path\":\"/h\","
+		"\"status\":[200,\"300-399, 404\"],\"server_name\":\"pay.example\","
+		"\"tls_skip_verify\":true,\"headers\":{\"Host\":\"h\",\"X-A\":\"b c\",\"E\":\"\"}},"
+		"{\"kind\":\"ttl\",\"ttl\":\"30s\",\"initial\":\"warning\"},"
+		"{\"kind\":\"http\",\"method\":\"GET\",\"status\":204,\"headers\":{}}]");
+	const struct check_spec *spec = registration->checks;
+
+	ck_assert_int_eq(spec[0].kind, CHECK_HTTPS);
+	ck_assert_str_eq(spec[0].method, "HEAD");
+	ck_assert_str_eq(spec[0].expected, "200,300-399,404");
+	ck_assert_str_eq(spec[0].server_name, "pay.example");
+	ck_assert(spec[0].tls_skip_verify);
+	ck_assert_str_eq(spec[0].headers, "Host: h\r\nX-A: b c\r\nE: \r\n");
+	ck_assert_int_eq(spec[1].kind, CHECK_TTL);
+	ck_assert_uint_eq(spec[1].ttl_ms, 30000);
+	ck_assert_int_eq(spec[1].initial, STATUS_WARNING);
+	ck_assert_uint_eq(spec[1].interval_ms + spec[1].port, 0);
+	ck_assert_ptr_null(spec[1].path);
+	ck_assert_ptr_null(spec[2].method);
+	ck_assert_ptr_null(spec[2].headers);
+	ck_assert_str_eq(spec[2].expected, "204");
+	ck_assert(!spec[2].tls_skip_verify);
+	record_registration_free(registration);
+}
+END_TEST
+
 /* What must not stand beside name, ip and port; the field of the error; a part of its message. */
 static const struct {
 	const char *fields, *field, *part;
@@ -251,7 +280,7 @@ static const struct {
 	{ "\"checks\":[5]", "checks[0]", "object" },
 	{ "\"checks\":[{}]", "checks[0].kind", "required" },
 	{ "\"checks\":[{\"kind\":\"grpc\"}]", "checks[0].kind", "http" },
-	{ "\"checks\":[{\"kind\":\"tcp\",\"path\":\"/\"}]", "checks[0].path", "only" },
+	{ "\"checks\":[{\"kind\":\"tcp\",\"path\":\"/\"}]", "checks[0].path", "only for http" },
 	{ "\"checks\":[{\"kind\":\"tcp\"},{\"kind\":\"tcp\",\"interval\":0.05}]",
 	  "checks[1].interval", "0.1s to 3600s" },
 	{ "\"checks\":[{\"kind\":\"tcp\",\"interval\":1,\"timeout\":2}]", "checks[0].timeout",
@@ -262,6 +291,67 @@ static const struct {
 	{ "\"checks\":[{\"kind\":\"tcp\",\"initial\":\"good\"}]", "checks[0].initial", "passing" },
 	{ "\"checks\":[{\"kind\":\"tcp\",\"port\":0}]", "checks[0].port", "1 to 65535" },
 	{ "\"checks\":[{\"kind\":\"tcp\",\"host\":\"h\"}]", "checks[0].host", "unknown" },
+	{ "\"checks\":[{\"kind\":\"http\",\"method\":\"G T\"}]", "checks[0].method", "method" },
+	{ "\"checks\":[{\"kind\":\"http\",\"method\":\"A\\r\\nB\"}]", "checks[0].method",
+	  "method" },
+	{ "\"checks\":[{\"kind\":\"http\",\"method\":\"ABCDEFGHIJKLMNOPQRSTU\"}]",
+	  "checks[0].method", "at most 20" },
+	{ "\"checks\":[{\"kind\":\"http\",\"method\":\"Connect\"}]", "checks[0].method",
+	  "CONNECT" },
+	{ "\"checks\":[{\"kind\":\"tcp\",\"method\":\"GET\"}]", "checks[0].method",
+	  "only for http" },
+	{ "\"checks\":[{\"kind\":\"http\",\"status\":99}]", "checks[0].status", "100 to 599" },
+	{ "\"checks\":[{\"kind\":\"http\",\"status\":600}]", "checks[0].status", "100 to 599" },
+	{ "\"checks\":[{\"kind\":\"http\",\"status\":200.5}]", "checks[0].status", "200" },
+	{ "\"checks\":[{\"kind\":\"http\",\"status\":\"\"}]", "checks[0].status", "200" },
+	{ "\"checks\":[{\"kind\":\"http\",\"status\":\"200,\"}]", "checks[0].status", "200" },
+	{ "\"checks\":[{\"kind\":\"http\",\"status\":\"299-200\"}]", "checks[0].status", "200" },
+	{ "\"checks\":[{\"kind\":\"http\",\"status\":\"2000\"}]", "checks[0].status", "200" },
+	{ "\"checks\":[{\"kind\":\"http\",\"status\":[]}]", "checks[0].status", "200" },
+	{ "\"checks\":[{\"kind\":\"http\",\"status\":[200,[201]]}]", "checks[0].status", "200" },
+	{ "\"checks\":[{\"kind\":\"http\",\"status\":"
+	  "[200,200,200,200,200,200,200,200,200,200,200,200,200,200,200,200,200]}]",
+	  "checks[0].status", "at most 16" },
+	{ "\"checks\":[{\"kind\":\"http\",\"headers\":[]}]", "checks[0].headers", "object" },
+	{ "\"checks\":[{\"kind\":\"http\",\"headers\":{\"a b\":\"\"}}]", "checks[0].headers",
+	  "name" },
+	{ "\"checks\":[{\"kind\":\"http\",\"headers\":{\"\":\"\"}}]", "checks[0].headers", "name" },
+	{ "\"checks\":[{\"kind\":\"http\",\"headers\":{\"a:\":\"\"}}]", "checks[0].headers",
+	  "name" },
+	{ "\"checks\":[{\"kind\":\"http\",\"headers\":{\"a\":\"b\\r\\nc: d\"}}]",
+	  "checks[0].headers.a", "printable" },
+	{ "\"checks\":[{\"kind\":\"http\",\"headers\":{\"a\":\"b\\nc\"}}]", "checks[0].headers.a",
+	  "printable" },
+	{ "\"checks\":[{\"kind\":\"http\",\"headers\":{\"a\":\" b\"}}]", "checks[0].headers.a",
+	  "space" },
+	{ "\"checks\":[{\"kind\":\"http\",\"headers\":{\"a\":1}}]", "checks[0].headers.a",
+	  "string" },
+	{ "\"checks\":[{\"kind\":\"http\",\"headers\":{\"a\":\"1\",\"A\":\"2\"}}]",
+	  "checks[0].headers.A", "twice" },
+	{ "\"checks\":[{\"kind\":\"http\",\"headers\":{\"Content-Length\":\"5\"}}]",
+	  "checks[0].headers.Content-Length", "decides" },
+	{ "\"checks\":[{\"kind\":\"tcp\",\"headers\":{}}]", "checks[0].headers", "only for http" },
+	{ "\"checks\":[{\"kind\":\"https\",\"server_name\":\"10.0.0.1\"}]", "checks[0].server_name",
+	  "host name" },
+	{ "\"checks\":[{\"kind\":\"https\",\"server_name\":\"a..b\"}]", "checks[0].server_name",
+	  "host name" },
+	{ "\"checks\":[{\"kind\":\"https\",\"server_name\":\"a\\nb\"}]", "checks[0].server_name",
+	  "host name" },
+	{ "\"checks\":[{\"kind\":\"https\",\"server_name\":\"\"}]", "checks[0].server_name",
+	  "host name" },
+	{ "\"checks\":[{\"kind\":\"http\",\"server_name\":\"a\"}]", "checks[0].server_name",
+	  "only for https" },
+	{ "\"checks\":[{\"kind\":\"https\",\"tls_skip_verify\":1}]", "checks[0].tls_skip_verify",
+	  "true or false" },
+	{ "\"checks\":[{\"kind\":\"http\",\"tls_skip_verify\":true}]", "checks[0].tls_skip_verify",
+	  "only for https" },
+	{ "\"checks\":[{\"kind\":\"ttl\"}]", "checks[0].ttl", "required" },
+	{ "\"checks\":[{\"kind\":\"ttl\",\"ttl\":0.5}]", "checks[0].ttl", "1s to 86400s" },
+	{ "\"checks\":[{\"kind\":\"ttl\",\"ttl\":9,\"interval\":9}]", "checks[0].interval",
+	  "not for ttl" },
+	{ "\"checks\":[{\"kind\":\"ttl\",\"ttl\":9,\"path\":\"/\"}]", "checks[0].path",
+	  "only for http" },
+	{ "\"checks\":[{\"kind\":\"tcp\",\"ttl\":9}]", "checks[0].ttl", "only for ttl" },
 };
 
 START_TEST(refuses_fields)
@@ -311,6 +401,32 @@ static void print_many(char *text, size_t size, const char *open, const char *it
 					i, strchr(close, ']') ? "\"" : "\":\"\"");
 	snprintf(text + len, size - len, "%s", close);
 }
+
+START_TEST(bounds_the_headers_of_a_check)
+{
+	char text[4096], value[LIMIT_CHECK_HEADERS_TEXT];
+	size_t value_len = LIMIT_CHECK_HEADERS_TEXT - sizeof("a: \r\n") + 1, len;
+
+	memset(value, 'x', sizeof(value));
+	for (size_t more = 0; more < 2; more++) {
+		snprintf(text, sizeof(text),
+			 "\"checks\":[{\"kind\":\"http\",\"headers\":{\"a\":\"%.*s\"}}]",
+			 (int)(value_len + more), value);
+		if (more)
+			ck_assert_ptr_null(try_registration(text));
+		else
+			record_registration_free(registration_of(text));
+	}
+	expect_error(text, "checks[0].headers", "2048");
+	len = (size_t)snprintf(text, sizeof(text), "\"checks\":[{\"kind\":\"http\",\"headers\":{");
+	for (size_t i = 0; i <= LIMIT_CHECK_HEADERS; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s\"h%zu\":\"\"",
+					i ? "," : "", i);
+	snprintf(text + len, sizeof(text) - len, "}}]");
+	ck_assert_ptr_null(try_registration(text));
+	expect_error(text, "checks[0].headers", "at most 16");
+}
+END_TEST
 
 START_TEST(bounds_what_an_instance_may_have)
 {
@@ -556,6 +672,45 @@ START_TEST(prints_an_instance)
 }
 END_TEST
 
+START_TEST(prints_checks)
+{
+	struct registration *registration = registration_of(
+		"\"checks\":[{\"kind\":\"https\",\"method\":\"HEAD\",\"status\":404,"
+		"\"headers\":{\"Authorization\":\"Bearer secret\",\"X-A\":\"b\"}},"
+		"{\"kind\":\"ttl\",\"ttl\":30}]");
+	struct instance instance = { .registration = registration };
+	struct check https = { .instance = &instance, .spec = &registration->checks[0] }, ttl = {
+		.instance = &instance, .spec = &registration->checks[1], .last_start_ms = 29000
+	};
+	struct check *checks[] = { &https, &ttl };
+	json_t *json, *seen;
+	char *text;
+
+	instance.checks = checks;
+	json = codec_instance_json(&instance, 30000);
+	ck_assert_ptr_nonnull(json);
+	seen = json_array_get(json_object_get(json, "checks"), 0);
+	ck_assert_str_eq(text_of(seen, "method"), "HEAD");
+	ck_assert_str_eq(text_of(seen, "expected_status"), "404");
+	ck_assert(json_is_false(json_object_get(seen, "tls_skip_verify")));
+	ck_assert(json_is_null(json_object_get(seen, "server_name")));
+	ck_assert_uint_eq(json_array_size(json_object_get(seen, "header_names")), 2);
+	seen = json_array_get(json_object_get(json, "checks"), 1);
+	ck_assert_str_eq(text_of(seen, "kind"), "ttl");
+	ck_assert_int_eq(number_of(seen, "ttl"), 30);
+	ck_assert_int_eq(number_of(seen, "last_run_ago"), 1);
+	ck_assert(json_is_null(json_object_get(seen, "latency_ms")));
+	ck_assert_ptr_null(json_object_get(seen, "interval"));
+	/* Values of headers may be secrets. */
+	text = json_dumps(json, 0);
+	ck_assert_ptr_nonnull(strstr(text, "Authorization"));
+	ck_assert_ptr_null(strstr(text, "secret"));
+	free(text);
+	json_decref(json);
+	record_registration_free(registration);
+}
+END_TEST
+
 START_TEST(prints_the_longest_output_whole)
 {
 	struct registration *registration = registration_of("");
@@ -619,6 +774,8 @@ int main(void)
 	tcase_add_test(tcase, a_full_registration);
 	tcase_add_test(tcase, health_is_short_for_an_http_check);
 	tcase_add_test(tcase, checks_follow_health);
+	tcase_add_test(tcase, checks_in_full);
+	tcase_add_test(tcase, bounds_the_headers_of_a_check);
 	tcase_add_loop_test(tcase, refuses_fields, 0, COUNT(refused));
 	tcase_add_loop_test(tcase, refuses_registrations, 0, COUNT(incomplete));
 	tcase_add_test(tcase, bounds_what_an_instance_may_have);
@@ -630,6 +787,7 @@ int main(void)
 	tcase_add_test(tcase, reads_policies);
 	tcase_add_loop_test(tcase, refuses_policies, 0, COUNT(policies));
 	tcase_add_test(tcase, prints_an_instance);
+	tcase_add_test(tcase, prints_checks);
 	tcase_add_test(tcase, prints_the_longest_output_whole);
 	tcase_add_test(tcase, prints_instances_by_id);
 	srunner_run_all(runner, CK_ENV);

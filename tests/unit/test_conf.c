@@ -198,7 +198,27 @@ START_TEST(unknown_key_names_the_nearest)
 		  "3:12: unknown key 'tags', did you mean 'tag'?");
 	check_bad(
 		"server: {listen: x}\n",
-		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version)");
+		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback)");
+}
+END_TEST
+
+START_TEST(loopback_checks)
+{
+	static const struct {
+		const char *text;
+		enum conf_loopback choice;
+	} cases[] = {
+		{ "server: {ttl: 1}\n", CONF_LOOPBACK_BY_HTTP },
+		{ "server: {check-loopback: true}\n", CONF_LOOPBACK_YES },
+		{ "server: {check-loopback: false}\n", CONF_LOOPBACK_NO },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ck_assert_int_eq(load(cases[i].text), 0);
+		ck_assert_int_eq(conf.check_loopback, cases[i].choice);
+		conf_fini(&conf);
+	}
+	check_bad("server: {check-loopback: yes}\n", "1:26: 'yes' is neither true nor false");
 }
 END_TEST
 
@@ -436,6 +456,7 @@ int main(void)
 	tcase_add_test(tcase, every_key);
 	tcase_add_test(tcase, ttl_is_a_duration_or_seconds);
 	tcase_add_test(tcase, unknown_key_names_the_nearest);
+	tcase_add_test(tcase, loopback_checks);
 	tcase_add_test(tcase, repeated_things_are_refused);
 	tcase_add_test(tcase, wrong_types_and_ranges);
 	tcase_add_test(tcase, zones_must_be_servable);

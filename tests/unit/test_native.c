@@ -194,6 +194,26 @@ START_TEST(a_refused_registration_changes_nothing)
 }
 END_TEST
 
+START_TEST(checks_of_loopback_addresses_may_be_refused)
+{
+	const char *checked = "{\"name\":\"a\",\"ip\":\"127.0.0.1\",\"port\":1,\"health\":\"/\"}";
+
+	api.refuses_loopback_checks = true;
+	ck_assert_int_eq(post("/registry/register", checked), 400);
+	ck_assert_str_eq(error_at(json, "field"), "checks");
+	ck_assert_ptr_nonnull(strstr(error_at(json, "message"), "check-loopback"));
+	ck_assert_uint_eq(registry_count_instances(api.registry), 0);
+	ck_assert_int_eq(
+		post("/registry/register", "{\"name\":\"a\",\"ip\":\"127.0.0.1\",\"port\":1}"),
+		201);
+	ck_assert_int_eq(post("/registry/register", "{\"name\":\"b\",\"ip\":\"10.0.0.1\","
+						    "\"port\":1,\"health\":\"/\"}"),
+			 201);
+	api.refuses_loopback_checks = false;
+	ck_assert_int_eq(post("/registry/register", checked), 200);
+}
+END_TEST
+
 START_TEST(an_array_with_one_bad_entry_applies_the_others)
 {
 	ck_assert_int_eq(post("/registry/register",
@@ -542,6 +562,7 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, registers_one);
 	tcase_add_test(tcase, a_refused_registration_changes_nothing);
+	tcase_add_test(tcase, checks_of_loopback_addresses_may_be_refused);
 	tcase_add_test(tcase, an_array_with_one_bad_entry_applies_the_others);
 	tcase_add_test(tcase, the_status_of_an_array);
 	tcase_add_test(tcase, the_same_instance_twice_is_applied_in_order);

@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -33,10 +36,13 @@ struct target {
 	bool is_slow;      /* the reply goes on, octet by octet, for ever */
 	bool is_endless;   /* the same, as fast as it can */
 	bool hangs_up;     /* closes instead of a reply */
+	bool speaks_first; /* replies to no request */
+	SSL_CTX *tls;      /* NULL: none */
 	pthread_t thread;
 	atomic_bool is_over;
 	atomic_uint n_served;
-	char request[1024]; /* the newest */
+	char request[4096]; /* the newest */
+	char sni[64];
 };
 
 static void read_request(struct target *target, int fd)
@@ -75,6 +81,28 @@ static void serve_on(struct target *target, int fd)
 	}
 }
 
+/* One request and reply over TLS, or what a client that refuses us leaves of it. */
+static void serve_tls(struct target *target, int fd)
+{
+	SSL *ssl = SSL_new(target->tls);
+	const char *name;
+	int n;
+
+	SSL_set_fd(ssl, fd);
+	if (SSL_accept(ssl) != 1)
+		goto out;
+	name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	snprintf(target->sni, sizeof(target->sni), "%s", name ? name : "");
+	n = SSL_read(ssl, target->request, sizeof(target->request) - 1);
+	target->request[n > 0 ? n : 0] = '\0';
+	if (n > 0 && target->reply)
+		SSL_write(ssl, target->reply, (int)strlen(target->reply));
+	if (!target->hangs_up)
+		serve_on(target, fd);
+out:
+	SSL_free(ssl);
+}
+
 static void *serve(void *cookie)
 {
 	struct target *target = cookie;
@@ -86,7 +114,13 @@ static void *serve(void *cookie)
 
 		if (fd < 0)
 			continue;
-		read_request(target, fd);
+		if (target->tls) {
+			serve_tls(target, fd);
+			close(fd);
+			continue;
+		}
+		if (!target->speaks_first)
+			read_request(target, fd);
 		atomic_fetch_add(&target->n_served, 1);
 		if (target->reply)
 			send(fd, target->reply, strlen(target->reply), MSG_NOSIGNAL);
@@ -160,7 +194,7 @@ static void subject_init(struct subject *subject, enum check_kind kind, uint16_t
 		.path = "/health?x=1",
 		.spec = { .kind = kind,
 			  .port = port,
-			  .path = kind == CHECK_HTTP ? subject->path : NULL,
+			  .path = kind == CHECK_TCP ? NULL : subject->path,
 			  .interval_ms = INTERVAL_MS,
 			  .timeout_ms = TIMEOUT_MS },
 		.instance = { .registration = &subject->registration },
@@ -175,7 +209,7 @@ static void set_up(void)
 {
 	results = queue_new();
 	ck_assert_ptr_nonnull(results);
-	probe = probe_new(results);
+	probe = probe_new(results, 0);
 	ck_assert_ptr_nonnull(probe);
 }
 
@@ -320,6 +354,7 @@ START_TEST(a_target_that_hangs)
 	ck_assert_str_eq(result->output, "timeout after 100 ms");
 	ck_assert(!result->passed);
 	ck_assert_uint_ge(result->latency_ms, TIMEOUT_MS - 10);
+	ck_assert_uint_le(result->latency_ms, TIMEOUT_MS + 100);
 	free(result);
 	target_stop(&target);
 }
@@ -357,6 +392,193 @@ START_TEST(ipv6)
 	expect_result(&subject, true, "200 OK");
 	ck_assert_ptr_nonnull(strstr(target.request, "\r\nHost: [::1]:"));
 	target_stop(&target);
+}
+END_TEST
+
+static char host_header[] = "hOsT: payment.internal\r\nX-Token: a b\r\n";
+
+START_TEST(asks_with_method_and_headers)
+{
+	struct target target = { .reply = "HTTP/1.1 404 Not Found\r\n" };
+	struct subject subject;
+
+	target_start(&target);
+	subject_init(&subject, CHECK_HTTP, target.port);
+	subject.spec.method = (char[]){ "POST" };
+	subject.spec.expected = (char[]){ "204,400-404" };
+	subject.spec.headers = host_header;
+	expect_result(&subject, true, "404 Not Found");
+	ck_assert_ptr_eq(strstr(target.request, "POST /health?x=1 HTTP/1.1\r\n"), target.request);
+	ck_assert_ptr_nonnull(strstr(target.request, "\r\nhOsT: payment.internal\r\n"));
+	ck_assert_ptr_nonnull(strstr(target.request, "\r\nX-Token: a b\r\n"));
+	ck_assert_ptr_nonnull(strstr(target.request, "\r\nContent-Length: 0\r\n"));
+	ck_assert_ptr_null(strstr(target.request, "\r\nHost: "));
+	target_stop(&target);
+}
+END_TEST
+
+START_TEST(a_status_that_is_not_expected)
+{
+	struct target target = { .reply = "HTTP/1.1 200 OK\r\n" };
+	struct subject subject;
+
+	target_start(&target);
+	subject_init(&subject, CHECK_HTTP, target.port);
+	subject.spec.expected = (char[]){ "204" };
+	expect_result(&subject, false, "200 OK");
+	target_stop(&target);
+}
+END_TEST
+
+/* ---- HTTPS: a certificate of our own, for 127.0.0.1 and payment.internal ---- */
+
+static char certificate_path[] = "/tmp/test_probe.XXXXXX";
+
+static X509 *make_certificate(EVP_PKEY *key)
+{
+	X509 *certificate = X509_new();
+	X509_NAME *name = X509_get_subject_name(certificate);
+	X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name,
+							"IP:127.0.0.1,DNS:payment.internal");
+
+	ck_assert_ptr_nonnull(extension);
+	X509_set_version(certificate, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+	X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1,
+				   0);
+	X509_set_issuer_name(certificate, name);
+	X509_set_pubkey(certificate, key);
+	X509_add_ext(certificate, extension, -1);
+	X509_EXTENSION_free(extension);
+	ck_assert_int_ne(X509_sign(certificate, key, EVP_sha256()), 0);
+	return certificate;
+}
+
+/* A server with a new certificate; it is what the prober trusts, if that is wanted. */
+static SSL_CTX *make_tls(bool is_trusted)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *certificate = make_certificate(key);
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	FILE *file = fdopen(mkstemp(certificate_path), "w");
+
+	ck_assert_int_eq(SSL_CTX_use_certificate(context, certificate), 1);
+	ck_assert_int_eq(SSL_CTX_use_PrivateKey(context, key), 1);
+	ck_assert_ptr_nonnull(file);
+	if (is_trusted)
+		ck_assert_int_eq(PEM_write_X509(file, certificate), 1);
+	fclose(file);
+	/* What OpenSSL takes for the system's store. */
+	setenv("SSL_CERT_FILE", certificate_path, 1);
+	setenv("SSL_CERT_DIR", "/nonexistent", 1);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+	return context;
+}
+
+static void tls_start(struct target *target, struct subject *subject, bool is_trusted)
+{
+	target->tls = make_tls(is_trusted);
+	target_start(target);
+	subject_init(subject, CHECK_HTTPS, target->port);
+	subject->spec.interval_ms = subject->spec.timeout_ms = 5000; /* signing takes time */
+}
+
+static void tls_stop(struct target *target)
+{
+	target_stop(target);
+	SSL_CTX_free(target->tls);
+	unlink(certificate_path);
+}
+
+START_TEST(https_passes)
+{
+	struct target target = { .reply = "HTTP/1.1 200 OK\r\n" };
+	struct subject subject;
+
+	tls_start(&target, &subject, true);
+	expect_result(&subject, true, "200 OK");
+	ck_assert_str_eq(target.sni, "");
+	ck_assert_ptr_nonnull(strstr(target.request, "\r\nHost: 127.0.0.1:"));
+	tls_stop(&target);
+}
+END_TEST
+
+START_TEST(https_by_server_name)
+{
+	struct target target = { .reply = "HTTP/1.1 503 Busy\r\n" };
+	struct subject subject;
+
+	tls_start(&target, &subject, true);
+	subject.spec.server_name = (char[]){ "payment.internal" };
+	expect_result(&subject, false, "503 Busy");
+	ck_assert_str_eq(target.sni, "payment.internal");
+	ck_assert_ptr_nonnull(strstr(target.request, "\r\nHost: payment.internal:"));
+	tls_stop(&target);
+}
+END_TEST
+
+START_TEST(https_for_another_name)
+{
+	struct target target = { .reply = "HTTP/1.1 200 OK\r\n" };
+	struct subject subject;
+
+	tls_start(&target, &subject, true);
+	subject.spec.server_name = (char[]){ "other.internal" };
+	expect_result(&subject, false, "certificate refused: hostname mismatch");
+	tls_stop(&target);
+}
+END_TEST
+
+START_TEST(https_verifies_unless_told)
+{
+	struct target target = { .reply = "HTTP/1.1 200 OK\r\n" };
+	struct subject subject;
+
+	tls_start(&target, &subject, false);
+	expect_result(&subject, false, "certificate refused: self-signed certificate");
+	subject.check.check_id++;
+	subject.spec.tls_skip_verify = true;
+	expect_result(&subject, true, "200 OK");
+	tls_stop(&target);
+}
+END_TEST
+
+START_TEST(https_to_what_speaks_no_tls)
+{
+	struct target mute = { .reply = NULL }, plain = { .speaks_first = true };
+	struct subject subject;
+
+	target_start(&mute);
+	subject_init(&subject, CHECK_HTTPS, mute.port);
+	expect_result(&subject, false, "timeout after 100 ms");
+	target_stop(&mute);
+
+	plain.reply = "HTTP/1.1 400 Bad Request\r\n\r\n";
+	target_start(&plain);
+	subject_init(&subject, CHECK_HTTPS, plain.port);
+	expect_result(&subject, false, "TLS: wrong version number");
+	target_stop(&plain);
+}
+END_TEST
+
+START_TEST(https_old_versions_are_refused)
+{
+	struct target target = { .reply = "HTTP/1.1 200 OK\r\n" };
+	struct subject subject;
+	struct probe_result *result;
+
+	tls_start(&target, &subject, true);
+	SSL_CTX_set_security_level(target.tls, 0);
+	ck_assert_int_eq(SSL_CTX_set_min_proto_version(target.tls, TLS1_1_VERSION), 1);
+	ck_assert_int_eq(SSL_CTX_set_max_proto_version(target.tls, TLS1_1_VERSION), 1);
+	result = run_check(&subject);
+	ck_assert(!result->passed);
+	ck_assert_ptr_eq(strstr(result->output, "TLS: "), result->output);
+	free(result);
+	tls_stop(&target);
 }
 END_TEST
 
@@ -443,6 +665,76 @@ START_TEST(many_new_checks_all_run)
 		}
 		ck_assert_uint_lt(n_results, 100 * MANY);
 	}
+}
+END_TEST
+
+/* Waits for the next result of one check; others are dropped. */
+static struct probe_result *wait_for_check(uint64_t check_id)
+{
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+
+	for (;;) {
+		struct pollfd ready = { .fd = queue_fd(results), .events = POLLIN };
+		struct probe_result *found = NULL;
+		struct queue_node *node;
+
+		ck_assert_uint_lt(clock_mono_ms(), end_ms);
+		poll(&ready, 1, 100);
+		node = queue_take(results);
+		while (node) {
+			struct probe_result *result = (struct probe_result *)node;
+
+			node = node->next;
+			if (result->check_id == check_id && !found)
+				found = result;
+			else
+				free(result);
+		}
+		if (found)
+			return found;
+	}
+}
+
+/* More targets that hang than places to run: they would take 2 s to hang one after the other. */
+START_TEST(targets_that_hang_delay_nobody_else)
+{
+	enum {
+		HANGING = 50,
+		PLACES = 8,
+		SLOW_MS = 300,
+		PERIOD_MS = 400,
+	};
+	static struct subject hanging[HANGING];
+	struct subject good;
+	uint64_t last_ms = 0;
+	uint16_t port;
+	int fd = open_listener(&port, AF_INET);
+
+	probe_free(probe);
+	probe = probe_new(results, PLACES);
+	ck_assert_ptr_nonnull(probe);
+	for (size_t i = 0; i < HANGING; i++) {
+		subject_init(&hanging[i], CHECK_HTTP, port);
+		hanging[i].spec.interval_ms = PERIOD_MS;
+		hanging[i].spec.timeout_ms = SLOW_MS;
+		probe_start_check(probe, &hanging[i].check);
+	}
+	close(open_listener(&port, AF_INET));
+	subject_init(&good, CHECK_TCP, port);
+	good.spec.interval_ms = PERIOD_MS;
+	probe_start_check(probe, &good.check);
+	for (size_t i = 0; i < 5; i++) {
+		struct probe_result *result = wait_for_check(good.check.check_id);
+
+		if (last_ms)
+			ck_assert_uint_le(result->start_ms - last_ms, 2 * PERIOD_MS);
+		last_ms = result->start_ms;
+		free(result);
+	}
+	/* Those that hang get their turn all the same. */
+	free(wait_for_check(hanging[HANGING - 1].check.check_id));
+	free(wait_for_check(hanging[0].check.check_id));
+	close(fd);
 }
 END_TEST
 
@@ -539,6 +831,15 @@ int main(void)
 	tcase_add_test(tcase, a_target_that_trickles);
 	tcase_add_test(tcase, a_target_that_never_ends_its_line);
 	tcase_add_test(tcase, ipv6);
+	tcase_add_test(tcase, asks_with_method_and_headers);
+	tcase_add_test(tcase, a_status_that_is_not_expected);
+	tcase_add_test(tcase, https_passes);
+	tcase_add_test(tcase, https_by_server_name);
+	tcase_add_test(tcase, https_for_another_name);
+	tcase_add_test(tcase, https_verifies_unless_told);
+	tcase_add_test(tcase, https_to_what_speaks_no_tls);
+	tcase_add_test(tcase, https_old_versions_are_refused);
+	tcase_add_test(tcase, targets_that_hang_delay_nobody_else);
 	tcase_add_test(tcase, tcp_passes_on_a_connection);
 	tcase_add_test(tcase, nobody_listens);
 	tcase_add_test(tcase, runs_again_every_interval);

@@ -50,8 +50,8 @@ END_TEST
 
 START_TEST(loopback_and_private_addresses_are_good)
 {
-	static const char *const good[] = { "127.0.0.1", "::1",         "192.168.0.1",
-					    "fd00::1",   "169.254.1.1", "223.255.255.255" };
+	static const char *const good[] = { "127.0.0.1", "::1", "192.168.0.1", "fd00::1",
+					    "223.255.255.255" };
 	const char *reason;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -78,6 +78,8 @@ START_TEST(addresses_that_reach_nobody_are_refused)
 		{ "0.1.2.3", "is in a block that no host has (RFC 6890)" },
 		{ "240.0.0.1", "is in a block that no host has (RFC 6890)" },
 		{ "fe80::1", "is a link-local address, which means nothing to other hosts" },
+		{ "169.254.169.254",
+		  "is a link-local address, which means nothing to other hosts" },
 		{ "", "is no IP address" },
 		{ "10.0.0", "is no IP address" },
 		{ "10.0.0.256", "is no IP address" },
@@ -288,10 +290,77 @@ START_TEST(equal_means_every_field)
 	CHECK_FIELD(checks[0].rise, 1);
 	CHECK_FIELD(checks[0].fall, 1);
 	CHECK_FIELD(checks[0].initial, STATUS_WARNING);
+	CHECK_FIELD(checks[0].ttl_ms, 1);
+	CHECK_FIELD(checks[0].tls_skip_verify, true);
+	CHECK_FIELD(checks[0].method, other);
+	CHECK_FIELD(checks[0].expected, other);
+	CHECK_FIELD(checks[0].headers, other);
+	CHECK_FIELD(checks[0].server_name, other);
 #undef CHECK_FIELD
 	record_registration_free(a);
 	record_registration_free(b);
 	record_registration_free(NULL);
+}
+END_TEST
+
+START_TEST(a_copied_check_is_equal)
+{
+	struct check_spec spec = { .kind = CHECK_HTTPS,
+				   .port = 443,
+				   .path = (char[]){ "/" },
+				   .method = (char[]){ "HEAD" },
+				   .headers = (char[]){ "A: b\r\n" },
+				   .server_name = (char[]){ "a.example" } };
+	struct check_spec other;
+
+	ck_assert(record_check_copy(&other, &spec));
+	ck_assert(record_check_equal(&other, &spec));
+	ck_assert_ptr_ne(other.path, spec.path);
+	ck_assert_ptr_null(other.expected);
+	record_check_fini(&other);
+	ck_assert_ptr_null(other.path);
+}
+END_TEST
+
+START_TEST(expected_statuses)
+{
+	ck_assert(record_check_expects(NULL, 200));
+	ck_assert(record_check_expects(NULL, 299));
+	ck_assert(!record_check_expects(NULL, 199));
+	ck_assert(!record_check_expects(NULL, 300));
+	ck_assert(record_check_expects("404", 404));
+	ck_assert(!record_check_expects("404", 200));
+	ck_assert(record_check_expects("200-204,301,400-404", 202));
+	ck_assert(record_check_expects("200-204,301,400-404", 301));
+	ck_assert(record_check_expects("200-204,301,400-404", 404));
+	ck_assert(!record_check_expects("200-204,301,400-404", 205));
+	ck_assert(!record_check_expects("200-204,301,400-404", 302));
+}
+END_TEST
+
+START_TEST(checks_of_loopback_addresses)
+{
+	static const struct {
+		const char *address;
+		enum check_kind kind;
+		bool is_so;
+	} cases[] = {
+		{ "127.0.0.1", CHECK_HTTP, true }, { "127.200.0.1", CHECK_TCP, true },
+		{ "::1", CHECK_HTTPS, true },      { "127.0.0.1", CHECK_TTL, false },
+		{ "128.0.0.1", CHECK_TCP, false }, { "2001:db8::1", CHECK_TCP, false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct check_spec spec = { .kind = cases[i].kind };
+		struct registration registration = { .checks = &spec };
+		const char *reason;
+
+		ck_assert(record_address_parse(cases[i].address, &registration.address, &reason));
+		ck_assert(!record_checks_loopback(&registration));
+		registration.n_checks = 1;
+		ck_assert_msg(record_checks_loopback(&registration) == cases[i].is_so, "%s",
+			      cases[i].address);
+	}
 }
 END_TEST
 
@@ -300,7 +369,9 @@ START_TEST(kinds_have_names)
 	ck_assert_str_eq(record_protocol_name(PROTOCOL_TCP), "tcp");
 	ck_assert_str_eq(record_protocol_name(PROTOCOL_UDP), "udp");
 	ck_assert_str_eq(record_check_kind_name(CHECK_HTTP), "http");
+	ck_assert_str_eq(record_check_kind_name(CHECK_HTTPS), "https");
 	ck_assert_str_eq(record_check_kind_name(CHECK_TCP), "tcp");
+	ck_assert_str_eq(record_check_kind_name(CHECK_TTL), "ttl");
 }
 END_TEST
 
@@ -322,6 +393,9 @@ int main(void)
 	tcase_add_test(tcase, labels_of_ids_never_change);
 	tcase_add_test(tcase, ids_alike_get_labels_of_their_own);
 	tcase_add_test(tcase, equal_means_every_field);
+	tcase_add_test(tcase, a_copied_check_is_equal);
+	tcase_add_test(tcase, expected_statuses);
+	tcase_add_test(tcase, checks_of_loopback_addresses);
 	tcase_add_test(tcase, kinds_have_names);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);

@@ -320,6 +320,90 @@ START_TEST(reported_status_counts)
 }
 END_TEST
 
+#define TTL_CHECK "\"checks\":[{\"kind\":\"ttl\",\"ttl\":\"10s\"}]"
+
+START_TEST(a_ttl_check_follows_reports)
+{
+	const struct instance *x;
+
+	apply_json("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80," TTL_CHECK "}",
+		   T0_MS);
+	x = find("a", "x");
+	ck_assert_uint_eq(n_started, 0); /* nobody runs it */
+	ck_assert_int_eq(x->status, STATUS_CRITICAL);
+	report("a", "x", STATUS_WARNING, T0_MS + 1000);
+	ck_assert_int_eq(x->status, STATUS_WARNING);
+	ck_assert_int_eq(x->checks[0]->health.status, STATUS_WARNING);
+	ck_assert_str_eq(x->checks[0]->output, "so it says");
+	report("a", "x", STATUS_CRITICAL, T0_MS + 2000);
+	ck_assert_int_eq(x->checks[0]->health.status, STATUS_CRITICAL);
+	report("a", "x", STATUS_PASSING, T0_MS + 3000);
+	ck_assert_int_eq(x->status, STATUS_PASSING);
+	/* A heartbeat without a status says that all is as before. */
+	heartbeat("a", "x", NULL, T0_MS + 9000);
+	registry_expire(registry, T0_MS + 18999);
+	ck_assert_int_eq(x->status, STATUS_PASSING);
+	ck_assert_uint_eq(registry_next_deadline(registry), T0_MS + 19000);
+	registry_expire(registry, T0_MS + 19000);
+	ck_assert_int_eq(x->status, STATUS_CRITICAL);
+	ck_assert_str_eq(x->checks[0]->output, "no report for 10 s");
+	ck_assert_uint_eq(drain(), 1);
+	heartbeat("a", "x", NULL, T0_MS + 60000);
+	ck_assert_int_eq(x->status, STATUS_PASSING);
+	ck_assert_uint_eq(registry_next_deadline(registry), T0_MS + 70000);
+	deregister("a", "x");
+	ck_assert_uint_eq(registry_next_deadline(registry), UINT64_MAX);
+	ck_assert_uint_eq(n_stopped, 0);
+	drain();
+}
+END_TEST
+
+START_TEST(a_ttl_check_begins_as_told_for_one_ttl)
+{
+	apply_json("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80,\"checks\":["
+		   "{\"kind\":\"ttl\",\"ttl\":\"10s\",\"initial\":\"passing\"}]}",
+		   T0_MS);
+	registry_expire(registry, T0_MS + 9999);
+	ck_assert_int_eq(find("a", "x")->status, STATUS_PASSING);
+	registry_expire(registry, T0_MS + 10000);
+	ck_assert_int_eq(find("a", "x")->status, STATUS_CRITICAL);
+}
+END_TEST
+
+START_TEST(a_ttl_check_has_no_results_from_a_prober)
+{
+	struct change change = { .kind = CHANGE_CHECK_RESULT };
+
+	apply_json("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80," TTL_CHECK "}",
+		   T0_MS);
+	change.check_result.check_id = find("a", "x")->checks[0]->check_id;
+	change.check_result.output = "";
+	ck_assert_int_eq(registry_apply(registry, &change, T0_MS, &outcome), REGISTRY_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(ttl_checks_come_and_go_with_registrations)
+{
+	const char *without = "{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80}";
+	const char *with =
+		"{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80," TTL_CHECK "}";
+
+	apply_json(with, T0_MS);
+	report("a", "x", STATUS_PASSING, T0_MS);
+	/* The same definition keeps its state and its time. */
+	apply_json("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":81," TTL_CHECK "}",
+		   T0_MS + 1000);
+	ck_assert_int_eq(find("a", "x")->status, STATUS_PASSING);
+	ck_assert_uint_eq(registry_next_deadline(registry), T0_MS + 10000);
+	apply_json(without, T0_MS + 2000);
+	ck_assert_uint_eq(registry_next_deadline(registry), UINT64_MAX);
+	ck_assert_int_eq(find("a", "x")->status, STATUS_PASSING);
+	apply_json(with, T0_MS + 3000);
+	ck_assert_int_eq(find("a", "x")->status, STATUS_CRITICAL);
+	ck_assert_uint_eq(registry_next_deadline(registry), T0_MS + 13000);
+}
+END_TEST
+
 /* Runs time on, deadline by deadline, and says when the service went. */
 static uint64_t run_until_gone(const char *name, uint64_t now_ms, uint64_t end_ms)
 {
@@ -606,6 +690,10 @@ int main(void)
 	tcase_add_test(tcase, heartbeat_knows_whom_it_means);
 	tcase_add_test(tcase, reported_status_counts);
 	tcase_add_test(tcase, lease_ends_to_the_millisecond);
+	tcase_add_test(tcase, a_ttl_check_follows_reports);
+	tcase_add_test(tcase, a_ttl_check_begins_as_told_for_one_ttl);
+	tcase_add_test(tcase, a_ttl_check_has_no_results_from_a_prober);
+	tcase_add_test(tcase, ttl_checks_come_and_go_with_registrations);
 	tcase_add_test(tcase, heartbeats_renew_the_lease);
 	tcase_add_test(tcase, early_heartbeats_leave_answers_alone);
 	tcase_add_test(tcase, new_registration_changes_the_lease);
