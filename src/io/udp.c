@@ -33,6 +33,7 @@ struct udp {
 	int fd;
 	bool is_wildcard;
 	struct mmsghdr in[LIMIT_UDP_BATCH];
+	size_t n_used; /* of them, by the last batch */
 	struct iovec in_iov[LIMIT_UDP_BATCH];
 	struct udp_trains trains;
 	struct packet packets[LIMIT_UDP_BATCH];
@@ -59,15 +60,20 @@ static void clear_interface(struct msghdr *header)
 	}
 }
 
+/* The kernel writes lengths into the headers that it fills; only these are set again. */
 static int receive(struct udp *udp)
 {
-	for (size_t i = 0; i < LIMIT_UDP_BATCH; i++) {
+	int n;
+
+	for (size_t i = 0; i < udp->n_used; i++) {
 		struct msghdr *header = &udp->in[i].msg_hdr;
 
 		header->msg_namelen = sizeof(udp->packets[i].peer);
 		header->msg_controllen = udp->is_wildcard ? CONTROL_LEN : 0;
 	}
-	return recvmmsg(udp->fd, udp->in, LIMIT_UDP_BATCH, MSG_DONTWAIT, NULL);
+	n = recvmmsg(udp->fd, udp->in, LIMIT_UDP_BATCH, MSG_DONTWAIT, NULL);
+	udp->n_used = n > 0 ? (size_t)n : 0;
+	return n;
 }
 
 static struct answer_peer peer_of(const struct sockaddr_storage *sockaddr)
@@ -187,7 +193,12 @@ struct udp *udp_new(struct worker *worker, int fd, bool is_wildcard)
 
 	if (!udp)
 		return NULL;
-	*udp = (struct udp){ .worker = worker, .fd = fd, .is_wildcard = is_wildcard };
+	*udp = (struct udp){
+		.worker = worker,
+		.fd = fd,
+		.is_wildcard = is_wildcard,
+		.n_used = LIMIT_UDP_BATCH,
+	};
 	for (size_t i = 0; i < LIMIT_UDP_BATCH; i++) {
 		struct packet *packet = &udp->packets[i];
 
