@@ -57,7 +57,7 @@ static const struct entry *find_wildcard(const struct subject *subject,
 	uint8_t name[LIMIT_NAME + 2 + 16] = { 1, '*' };
 	size_t len = 2u + encloser->name_len;
 
-	if (!(atomic_load_explicit(&encloser->flags, memory_order_relaxed) & ENTRY_WILDCARD_CHILD))
+	if (!(entry_flags(encloser) & ENTRY_WILDCARD_CHILD))
 		return NULL;
 	memcpy(name + 2, encloser->name, encloser->name_len);
 	return catalog_find(subject->zone, name, len);
@@ -114,7 +114,7 @@ static bool answer_subject(struct reply *reply, struct subject *subject, struct 
 	if (!entry) {
 		const struct entry *encloser = find_encloser(subject, &at);
 
-		flags = atomic_load_explicit(&encloser->flags, memory_order_relaxed);
+		flags = entry_flags(encloser);
 		if (flags & ENTRY_DELEGATION) {
 			answer_reply_put_referral(reply, subject, encloser, at);
 			return false;
@@ -127,7 +127,7 @@ static bool answer_subject(struct reply *reply, struct subject *subject, struct 
 			return false;
 		}
 	}
-	flags = atomic_load_explicit(&entry->flags, memory_order_relaxed);
+	flags = entry_flags(entry);
 	if ((flags & ENTRY_DELEGATION) && type != RR_DS) {
 		answer_reply_put_referral(reply, subject, entry, at);
 		return false;

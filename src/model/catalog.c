@@ -272,11 +272,6 @@ struct entry *catalog_entry_new(const uint8_t *name, size_t name_len, size_t n_s
 	return entry;
 }
 
-static uint8_t entry_flags(const struct entry *entry)
-{
-	return atomic_load_explicit(&entry->flags, memory_order_relaxed);
-}
-
 static void set_flags(struct entry *entry, unsigned flags)
 {
 	atomic_store_explicit(&entry->flags, (uint8_t)flags, memory_order_relaxed);

@@ -35,6 +35,12 @@ struct compile {
 
 /* ---- Publishing names ---- */
 
+/* Whether a name, NULL if there is none, has what a registration put there. */
+static bool is_registered(const struct entry *entry)
+{
+	return entry && !(entry_flags(entry) & (ENTRY_STATIC | ENTRY_EMPTY));
+}
+
 static void withdraw(struct compile *compile, const struct compile_zone *zone,
 		     const struct compile_name *name)
 {
@@ -153,8 +159,7 @@ static void set_stable(const struct compile_zone *zone, const struct compile_nam
 {
 	const struct entry *entry = catalog_find(zone->zone, name->name, name->len);
 
-	if (entry && !(atomic_load_explicit(&entry->flags, memory_order_relaxed) &
-		       (ENTRY_STATIC | ENTRY_EMPTY)))
+	if (is_registered(entry))
 		catalog_set_stable(entry, stable_until_ms);
 }
 
@@ -246,8 +251,7 @@ static void note_departure(struct compile *compile, const struct compile_zone *z
 		name->len ? catalog_find(zone->zone, name->name, name->len) : NULL;
 	struct departure *grown;
 
-	if (!entry || (atomic_load_explicit(&entry->flags, memory_order_relaxed) &
-		       (ENTRY_STATIC | ENTRY_EMPTY)))
+	if (!is_registered(entry))
 		return;
 	if (compile->n_departures == compile->cap_departures) {
 		size_t cap = compile->cap_departures ? compile->cap_departures * 2 : 16;
@@ -499,8 +503,7 @@ static void warn_shadowed(void *cookie, const uint8_t *name, size_t len)
 	const struct entry *entry = catalog_find(zone->zone, name, len);
 	char text[NAME_TEXT_MAX];
 
-	if (!entry || (atomic_load_explicit(&entry->flags, memory_order_relaxed) &
-		       (ENTRY_STATIC | ENTRY_EMPTY)))
+	if (!is_registered(entry))
 		return;
 	name_print(name, len, text);
 	log_event(LOG_WARNING, "registration-shadowed", "name", text, "by", "the zone file", NULL);

@@ -28,8 +28,7 @@ bool compile_zone_occludes(const struct compile_zone *zone, const struct compile
 		size_t len = name->len - at;
 		const struct entry *entry = catalog_find(zone->zone, above, len);
 
-		if (entry &&
-		    (atomic_load_explicit(&entry->flags, memory_order_relaxed) & ENTRY_DELEGATION))
+		if (entry && (entry_flags(entry) & ENTRY_DELEGATION))
 			return true;
 	}
 	return false;
@@ -39,7 +38,5 @@ bool compile_zone_owns(const struct compile_zone *zone, const struct compile_nam
 {
 	const struct entry *entry = catalog_find(zone->zone, name->name, name->len);
 
-	return (entry &&
-		(atomic_load_explicit(&entry->flags, memory_order_relaxed) & ENTRY_STATIC)) ||
-	       compile_zone_occludes(zone, name);
+	return (entry && (entry_flags(entry) & ENTRY_STATIC)) || compile_zone_occludes(zone, name);
 }

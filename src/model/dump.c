@@ -280,7 +280,7 @@ static size_t print_glue(struct buf *out, const struct rrset *ns)
 
 size_t dump_print_entry(struct buf *out, const struct zone *zone, const struct entry *entry)
 {
-	unsigned flags = atomic_load_explicit(&entry->flags, memory_order_relaxed);
+	unsigned flags = entry_flags(entry);
 	const struct rrset *soa = entry_find(entry, RR_SOA);
 	uint8_t owner[LIMIT_NAME + sizeof(zone->origin)];
 	struct prefix prefix;

@@ -100,6 +100,12 @@ struct entry {
 	uint8_t name[];
 };
 
+/* The flags; the catalog may be setting its own at the same time. */
+static inline unsigned entry_flags(const struct entry *entry)
+{
+	return atomic_load_explicit(&entry->flags, memory_order_relaxed);
+}
+
 static inline const struct entry_set *entry_sets(const struct entry *entry)
 {
 	return (const struct entry_set *)(const void *)((const uint8_t *)entry + entry->sets_off);

@@ -256,7 +256,7 @@ void record_registration_free(struct registration *registration)
 	free(registration);
 }
 
-static bool address_equal(const struct address *a, const struct address *b)
+bool record_address_equal(const struct address *a, const struct address *b)
 {
 	return a->has_v4 == b->has_v4 && a->has_v6 == b->has_v6 &&
 	       (!a->has_v4 || memcmp(a->v4, b->v4, sizeof(a->v4)) == 0) &&
@@ -362,7 +362,7 @@ static bool lists_equal(const struct registration *a, const struct registration 
 bool record_registration_equal(const struct registration *a, const struct registration *b)
 {
 	return strcmp(a->service, b->service) == 0 && strcmp(a->id, b->id) == 0 &&
-	       strcmp(a->label, b->label) == 0 && address_equal(&a->address, &b->address) &&
+	       strcmp(a->label, b->label) == 0 && record_address_equal(&a->address, &b->address) &&
 	       a->port == b->port && a->protocol == b->protocol && a->priority == b->priority &&
 	       a->weight == b->weight && a->ttl_s == b->ttl_s && a->lease_ms == b->lease_ms &&
 	       lists_equal(a, b);

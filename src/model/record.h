@@ -291,6 +291,9 @@ void record_id_label(const char *id, char label[LIMIT_LABEL + 1]);
 struct registration *record_registration_new(void);
 void record_registration_free(struct registration *registration);
 
+/* The same families with the same octets. */
+bool record_address_equal(const struct address *a, const struct address *b);
+
 /* Whether two registrations say the same in every field. */
 bool record_registration_equal(const struct registration *a, const struct registration *b);
 bool record_check_equal(const struct check_spec *a, const struct check_spec *b);

@@ -90,13 +90,6 @@ void registry_check_set_output(char **output, const char *text)
 
 /* ---- What an instance is to have ---- */
 
-static bool address_equal(const struct address *a, const struct address *b)
-{
-	return a->has_v4 == b->has_v4 && a->has_v6 == b->has_v6 &&
-	       (!a->has_v4 || memcmp(a->v4, b->v4, sizeof(a->v4)) == 0) &&
-	       (!a->has_v6 || memcmp(a->v6, b->v6, sizeof(a->v6)) == 0);
-}
-
 static bool is_in(struct check *const *checks, size_t n, const struct check *check)
 {
 	for (size_t i = 0; i < n; i++)
@@ -113,7 +106,7 @@ static struct check *find_same_check(const struct instance *instance,
 {
 	const struct registration *old = instance->registration;
 
-	if (!old || !address_equal(&old->address, &registration->address))
+	if (!old || !record_address_equal(&old->address, &registration->address))
 		return NULL;
 	for (size_t i = 0; i < old->n_checks; i++)
 		if (record_check_equal(instance->checks[i]->spec, spec) &&
