@@ -9,6 +9,7 @@
 #ifndef ROSTERD_API_API_H
 #define ROSTERD_API_API_H
 
+#include "model/answer_counts.h"
 #include "model/registry.h"
 
 enum api_method {
@@ -20,6 +21,7 @@ enum api_method {
 	API_OTHER,
 };
 
+struct catalog;
 struct compile;
 struct json_t;
 
@@ -64,11 +66,20 @@ enum {
 	API_SEGMENTS = 4,
 };
 
+/* What the threads have counted, all together. */
+struct api_metrics {
+	struct counters counters;
+	struct answer_counts answers;
+	struct histogram rounds; /* of the control loop: how long each took */
+};
+
 /* What requests act on. Borrowed. */
 struct api {
 	struct registry *registry;
 	const struct compile *compile;
 	const struct events *events; /* what became of `registry` */
+	const struct catalog *catalog;
+	struct counters *counters; /* the control thread's */
 	/* Whether the server is ready to answer right now. */
 	bool (*is_ready)(void *cookie);
 	/* Makes queries see every change, now. false: there was no memory; it is tried again. */
@@ -78,8 +89,8 @@ struct api {
 	 * message. Counts nothing, and is no hand-out (model/handout.h).
 	 */
 	size_t (*ask)(void *cookie, uint8_t *message, size_t len);
-	/* Adds up every thread's counters. */
-	void (*read_counters)(void *cookie, struct counters *sum);
+	/* Adds up what every thread has counted; `metrics` is all zero. */
+	void (*read_metrics)(void *cookie, struct api_metrics *metrics);
 	/* How many requests wait for changes. */
 	size_t (*count_watchers)(void *cookie);
 	void *cookie;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "api/native.h"
 
+#include "api/native_metrics.h"
 #include "api/native_why.h"
 #include "api/watch.h"
-#include "base/buf.h"
 #include "base/clock.h"
 #include "model/codec.h"
 
@@ -31,6 +31,15 @@ struct slot {
 /* Applies one object; returns the HTTP status and puts what there is to say into `said`. */
 typedef int (*slot_apply)(const struct slot *slot, json_t *json, json_t *said);
 
+static void count_refusal(struct counters *counters, int status)
+{
+	counters_add(status == 400   ? &counters->refused_input
+		     : status == 404 ? &counters->refused_unknown
+		     : status == 409 ? &counters->refused_conflict
+				     : &counters->refused_full,
+		     1);
+}
+
 static int refuse(const struct slot *slot, json_t *said, int status, const char *field,
 		  const char *message)
 {
@@ -38,6 +47,7 @@ static int refuse(const struct slot *slot, json_t *said, int status, const char 
 
 	snprintf(path, sizeof(path), "%s%s%s", slot->prefix, *slot->prefix && *field ? "." : "",
 		 field);
+	count_refusal(slot->api->counters, status);
 	return put(said, "error", api_error_json(status, path, message)) ? status : 503;
 }
 
@@ -250,6 +260,7 @@ static json_t *apply_slots(struct slot *slot, slot_apply apply, json_t *array, s
 static void write_array(struct slot *slot, slot_apply apply, size_t limit, json_t *array,
 			struct api_reply *reply)
 {
+	struct counters *counters = slot->api->counters;
 	struct tally tally = { .n_bad = 0 };
 	size_t n = json_array_size(array);
 	json_t *json;
@@ -259,6 +270,9 @@ static void write_array(struct slot *slot, slot_apply apply, size_t limit, json_
 		return;
 	}
 	if (n > limit) {
+		counters_add(limit == LIMIT_REGISTER_ARRAY ? &counters->limit_register_array
+							   : &counters->limit_heartbeat_array,
+			     1);
 		api_reply_error(reply, 413, NULL,
 				"the array has %zu entries; at most %zu are allowed", n, limit);
 		return;
@@ -281,6 +295,8 @@ static void write_body(struct slot *slot, const struct api_request *request, slo
 	json_t *said;
 
 	if (!json) {
+		if (error.too_deep)
+			counters_add(&slot->api->counters->limit_json_depth, 1);
 		api_reply_error(reply, error.no_memory ? 503 : 400, NULL, "%s", error.message);
 		return;
 	}
@@ -504,45 +520,6 @@ static void handle_ready(struct api *api, const struct api_request *request, cha
 		api_reply_error(reply, 503, NULL, "not ready");
 }
 
-static void print_gauge(struct buf *out, const char *metric, const char *help, uint64_t value)
-{
-	buf_print(out, "# HELP %s %s\n# TYPE %s gauge\n%s %llu\n", metric, help, metric, metric,
-		  (unsigned long long)value);
-}
-
-static void handle_metrics(struct api *api, const struct api_request *request,
-			   char *const *segments, uint64_t now_ms, struct api_reply *reply)
-{
-	const struct registry *registry = api->registry;
-	struct counters sum = { 0 };
-	struct buf out;
-
-	(void)request, (void)segments, (void)now_ms;
-	api->read_counters(api->cookie, &sum);
-	buf_init(&out);
-	counters_print(&sum, &out);
-	print_gauge(&out, "rosterd_services", "services registered",
-		    registry_count_services(registry));
-	print_gauge(&out, "rosterd_instances", "instances registered",
-		    registry_count_instances(registry));
-	print_gauge(&out, "rosterd_revision", "number of the newest change",
-		    registry_revision(registry));
-	print_gauge(&out, "rosterd_watchers", "requests that wait for changes",
-		    api->count_watchers(api->cookie));
-	buf_print(&out, "# HELP rosterd_build_info the version that runs\n"
-			"# TYPE rosterd_build_info gauge\n"
-			"rosterd_build_info{version=\"" PACKAGE_VERSION "\"} 1\n");
-	reply->owned = buf_take(&out, &reply->body_len);
-	buf_fini(&out);
-	if (!reply->owned) {
-		api_reply_error(reply, 503, NULL, "out of memory");
-		return;
-	}
-	reply->status = 200;
-	reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
-	reply->body = reply->owned;
-}
-
 const struct api_route native_routes[] = {
 	{ API_POST, "/registry/register", handle_register },
 	{ API_POST, "/registry/heartbeat", handle_heartbeat },
@@ -557,6 +534,6 @@ const struct api_route native_routes[] = {
 	{ API_GET, "/registry/watch", watch_handle },
 	{ API_GET, "/health/live", handle_live },
 	{ API_GET, "/health/ready", handle_ready },
-	{ API_GET, "/metrics", handle_metrics },
+	{ API_GET, "/metrics", native_metrics_handle },
 };
 const size_t native_n_routes = sizeof(native_routes) / sizeof(native_routes[0]);

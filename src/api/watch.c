@@ -133,7 +133,7 @@ void watch_handle(struct api *api, const struct api_request *request, char *cons
 		return;
 	}
 	if (is_gone(api, &watch)) {
-		watch_reply_gone(reply);
+		watch_reply_gone(reply, api->counters);
 		return;
 	}
 	*reply = (struct api_reply){ .status = 200, .watch = watch };
@@ -247,8 +247,9 @@ void watch_reply_poll(struct api_reply *reply, const struct events *events,
 	api_reply_json(reply, 200, json);
 }
 
-void watch_reply_gone(struct api_reply *reply)
+void watch_reply_gone(struct api_reply *reply, struct counters *counters)
 {
+	counters_add(&counters->limit_events, 1);
 	api_reply_error(reply, 410, NULL,
 			"this revision is not among the newest changes: read /registry/services "
 			"again, and watch from its revision");

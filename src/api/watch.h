@@ -38,7 +38,7 @@ void watch_print_comment(struct buf *out, uint64_t revision);
 void watch_reply_poll(struct api_reply *reply, const struct events *events,
 		      const struct api_watch *watch, uint64_t position, uint64_t revision);
 
-/* 410: what it missed is not known any more. */
-void watch_reply_gone(struct api_reply *reply);
+/* 410: what it missed is not known any more. Counts it. */
+void watch_reply_gone(struct api_reply *reply, struct counters *counters);
 
 #endif

@@ -57,7 +57,37 @@ struct control {
 	struct pending *pending;
 	size_t n_pending, cap_pending;
 	bool is_ready, is_draining, http_drained, dns_drained;
+	uint64_t round_ns; /* when the present round's work began; 0: not yet */
+	struct histogram rounds;
 };
+
+/* ---- Rounds ---- */
+
+/* To be called where work may begin: libevent does not say when it has waited. */
+static void begin_round(struct control *control)
+{
+	if (!control->round_ns)
+		control->round_ns = clock_mono_ns();
+}
+
+static void end_round(struct control *control)
+{
+	if (control->round_ns)
+		histogram_observe(&control->rounds, clock_mono_ns() - control->round_ns, 1);
+	control->round_ns = 0;
+}
+
+/* Until something breaks the loop. -1: the loop failed. */
+static int run_rounds(struct control *control)
+{
+	int result;
+
+	do {
+		result = event_base_loop(control->base, EVLOOP_ONCE);
+		end_round(control);
+	} while (result == 0 && !event_base_got_break(control->base));
+	return result;
+}
 
 /* ---- Publishing ---- */
 
@@ -115,6 +145,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *cookie)
 
 	(void)fd;
 	(void)what;
+	begin_round(control);
 	registry_expire(control->registry, clock_mono_ms());
 	publish_soon(control);
 }
@@ -142,6 +173,7 @@ static void on_request(void *cookie, struct httpd_request *owed, const struct ap
 	struct control *control = cookie;
 	struct api_reply reply;
 
+	begin_round(control);
 	api_handle(&control->api, native_routes, native_n_routes, request, clock_mono_ms(), &reply);
 	if (reply.watch.wait) {
 		watchers_start(control->watchers, owed, &reply.watch);
@@ -191,12 +223,14 @@ static size_t ask(void *cookie, uint8_t *message, size_t len)
 	return len;
 }
 
-static void read_counters(void *cookie, struct counters *sum)
+static void read_metrics(void *cookie, struct api_metrics *metrics)
 {
 	const struct control *control = cookie;
 
-	counters_read(sum, &control->counters);
-	workers_count(control->workers, sum);
+	counters_read(&metrics->counters, &control->counters);
+	counters_read(&metrics->counters, probe_counters(control->probe));
+	workers_count(control->workers, &metrics->counters, &metrics->answers);
+	histogram_read(&metrics->rounds, &control->rounds);
 }
 
 static size_t count_watchers(void *cookie)
@@ -253,6 +287,7 @@ static void on_results(evutil_socket_t fd, short what, void *cookie)
 
 	(void)fd;
 	(void)what;
+	begin_round(control);
 	while (node) {
 		struct probe_result *result = (struct probe_result *)(void *)node;
 
@@ -408,6 +443,7 @@ static void on_signal(evutil_socket_t fd, short what, void *cookie)
 	struct control *control = cookie;
 
 	(void)what;
+	begin_round(control);
 	if (fd == SIGHUP)
 		reload(control);
 	else if (fd == SIGUSR1)
@@ -510,11 +546,13 @@ static int new_model(struct control *control)
 	control->api = (struct api){
 		.registry = control->registry,
 		.events = control->events,
+		.catalog = control->catalog,
+		.counters = &control->counters,
 		.is_ready = is_ready,
 		.compile = control->compile,
 		.publish = publish_now,
 		.ask = ask,
-		.read_counters = read_counters,
+		.read_metrics = read_metrics,
 		.count_watchers = count_watchers,
 		.cookie = control,
 		.refuses_loopback_checks =
@@ -638,7 +676,7 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 	log_event(LOG_INFO, "ready", "version", PACKAGE_VERSION, "zones",
 		  log_fmt("%zu", conf->n_zones), "workers", log_fmt("%u", conf->workers),
 		  "revision", log_fmt("%" PRIu64, registry_revision(control.registry)), NULL);
-	if (event_base_dispatch(control.base) >= 0)
+	if (run_rounds(&control) >= 0)
 		status = EXIT_SUCCESS;
 	if (revision_settle(control.revision, registry_revision(control.registry)))
 		log_event(LOG_ERROR, "revision-not-saved", "error", strerror(errno), NULL);

@@ -183,7 +183,7 @@ static void reply_poll(struct watcher *watcher)
 		watch_reply_poll(&reply, watchers->events, &watcher->watch, watcher->position,
 				 watchers->published);
 	else
-		watch_reply_gone(&reply);
+		watch_reply_gone(&reply, watchers->counters);
 	httpd_reply(watcher->owed, &reply);
 	api_reply_fini(&reply);
 	watcher_free(watcher);
@@ -225,6 +225,7 @@ static void serve(struct watcher *watcher)
 	struct buf text;
 
 	if (!events_holds(watcher->watchers->events, watcher->position)) {
+		counters_add(&watcher->watchers->counters->limit_events, 1);
 		cut(watcher);
 		return;
 	}
@@ -272,7 +273,7 @@ static void look_at_full(struct watcher *watcher)
 		enter(watcher, WATCHER_FULL);
 		return;
 	}
-	counters_add(&watcher->watchers->counters->watchers_cut, 1);
+	counters_add(&watcher->watchers->counters->limit_watch_output, 1);
 	cut(watcher);
 }
 
@@ -453,7 +454,7 @@ void watchers_start(struct watchers *watchers, struct httpd_request *owed,
 		return;
 	}
 	if (watchers->n >= LIMIT_WATCHERS) {
-		counters_add(&watchers->counters->watchers_refused, 1);
+		counters_add(&watchers->counters->limit_watchers, 1);
 		refuse(owed, "too many watchers");
 		return;
 	}

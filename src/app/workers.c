@@ -78,6 +78,7 @@ static int open_doors(struct workers *workers, struct listen_address *addresses,
 			log_event(LOG_ERROR, "worker-failed", "error", strerror(errno), NULL);
 			return -1;
 		}
+		workers->workers[w]->answer.reader = w;
 		for (size_t i = 0; i < workers->n_addresses; i++) {
 			struct door *door = &workers->doors[w * workers->n_addresses + i];
 
@@ -173,8 +174,11 @@ void workers_free(struct workers *workers)
 	free(workers);
 }
 
-void workers_count(const struct workers *workers, struct counters *sum)
+void workers_count(const struct workers *workers, struct counters *counters,
+		   struct answer_counts *answers)
 {
-	for (unsigned w = 0; w < workers->n; w++)
-		counters_read(sum, &workers->workers[w]->counters);
+	for (unsigned w = 0; w < workers->n; w++) {
+		counters_read(counters, &workers->workers[w]->counters);
+		answer_counts_read(answers, &workers->workers[w]->answer.counts);
+	}
 }

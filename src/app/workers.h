@@ -32,7 +32,8 @@ void workers_drain(struct workers *workers, void (*on_drained)(void *cookie), vo
 /* Ends the threads if they run, and frees everything. */
 void workers_free(struct workers *workers);
 
-/* Adds up the counters of all workers. */
-void workers_count(const struct workers *workers, struct counters *sum);
+/* Adds up what all workers have counted. */
+void workers_count(const struct workers *workers, struct counters *counters,
+		   struct answer_counts *answers);
 
 #endif

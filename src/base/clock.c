@@ -27,3 +27,12 @@ uint64_t clock_wall_ms(void)
 {
 	return read_ms(CLOCK_REALTIME);
 }
+
+uint64_t clock_mono_ns(void)
+{
+	struct timespec now;
+	int result = clock_gettime(CLOCK_MONOTONIC, &now);
+
+	assert(result == 0);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}

@@ -14,6 +14,9 @@ uint64_t clock_mono_ms(void);
 /* Monotonic milliseconds, up to one kernel tick (4 ms) old, without a system call. */
 uint64_t clock_coarse_ms(void);
 
+/* Monotonic nanoseconds, for how long something takes. */
+uint64_t clock_mono_ns(void);
+
 /* Milliseconds since 1970-01-01 UTC; for revisions and for people. */
 uint64_t clock_wall_ms(void);
 

@@ -3,6 +3,9 @@
  * counters: what happened how often, one table.
  *
  * X(name, metric, labels, help) makes the field `name` of struct counters and a line of /metrics.
+ * The metrics are listed in rosterd(8), each with its help. The label of a limit is its name in
+ * base/limits.h, in lower case and with hyphens.
+ *
  * Each thread that counts has its own struct and is its only writer; others read it through
  * counters_read(), so no count is ever locked or shared in a cache line that two threads write.
  */
@@ -12,44 +15,80 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define COUNTERS(X)                                                                                \
-	X(udp_queries, "rosterd_dns_queries_total", "protocol=\"udp\"", "DNS messages received")   \
-	X(tcp_queries, "rosterd_dns_queries_total", "protocol=\"tcp\"", "DNS messages received")   \
-	X(silent, "rosterd_dns_dropped_total", "reason=\"not-a-query\"",                           \
-	  "DNS messages left unanswered")                                                          \
-	X(oversize, "rosterd_dns_dropped_total", "reason=\"oversize\"",                            \
-	  "DNS messages left unanswered")                                                          \
-	X(send_failed, "rosterd_dns_dropped_total", "reason=\"send\"",                             \
-	  "DNS messages left unanswered")                                                          \
-	X(noerror, "rosterd_dns_replies_total", "rcode=\"NOERROR\"", "DNS replies by rcode")       \
-	X(formerr, "rosterd_dns_replies_total", "rcode=\"FORMERR\"", "DNS replies by rcode")       \
-	X(servfail, "rosterd_dns_replies_total", "rcode=\"SERVFAIL\"", "DNS replies by rcode")     \
-	X(nxdomain, "rosterd_dns_replies_total", "rcode=\"NXDOMAIN\"", "DNS replies by rcode")     \
-	X(notimp, "rosterd_dns_replies_total", "rcode=\"NOTIMP\"", "DNS replies by rcode")         \
-	X(refused, "rosterd_dns_replies_total", "rcode=\"REFUSED\"", "DNS replies by rcode")       \
-	X(badvers, "rosterd_dns_replies_total", "rcode=\"BADVERS\"", "DNS replies by rcode")       \
-	X(truncated, "rosterd_dns_truncated_total", "", "DNS replies with TC set")                 \
-	X(cookies_new, "rosterd_dns_cookies_total", "state=\"new\"", "queries with a cookie")      \
-	X(cookies_valid, "rosterd_dns_cookies_total", "state=\"valid\"", "queries with a cookie")  \
-	X(cookies_bad, "rosterd_dns_cookies_total", "state=\"bad\"", "queries with a cookie")      \
-	X(tcp_accepted, "rosterd_dns_tcp_connections_total", "", "TCP connections accepted")       \
-	X(tcp_refused, "rosterd_limit_hit_total", "limit=\"tcp-connections\"", "limits reached")   \
-	X(tcp_idle, "rosterd_dns_tcp_idle_total", "", "TCP connections closed for idleness")       \
-	X(http_requests, "rosterd_http_requests_total", "", "HTTP requests answered")              \
-	X(http_refused, "rosterd_limit_hit_total", "limit=\"http-connections\"", "limits reached") \
-	X(watchers_refused, "rosterd_limit_hit_total", "limit=\"watchers\"", "limits reached")     \
-	X(watchers_cut, "rosterd_limit_hit_total", "limit=\"watch-output\"", "limits reached")     \
-	X(registrations, "rosterd_registrations_total", "", "registrations applied")               \
-	X(heartbeats, "rosterd_heartbeats_total", "", "heartbeats applied")                        \
-	X(deregistrations, "rosterd_deregistrations_total", "", "deregistrations applied")         \
-	X(expiries, "rosterd_expiries_total", "", "instances removed when their lease ended")      \
-	X(checks_passed, "rosterd_checks_total", "result=\"pass\"", "health check results")        \
-	X(checks_failed, "rosterd_checks_total", "result=\"fail\"", "health check results")        \
-	X(policy_all, "rosterd_policy_acts_total", "serve=\"all\"",                                \
-	  "failure policies that began to act")                                                    \
-	X(policy_last, "rosterd_policy_acts_total", "serve=\"last\"",                              \
-	  "failure policies that began to act")                                                    \
-	X(names_published, "rosterd_names_published_total", "", "names compiled and published")
+#define COUNTERS(X)                                                                             \
+	X(silent, "rosterd_dns_dropped_total", "reason=\"not-a-query\"",                        \
+	  "DNS messages left unanswered, by reason")                                            \
+	X(oversize, "rosterd_dns_dropped_total", "reason=\"oversize\"",                         \
+	  "DNS messages left unanswered, by reason")                                            \
+	X(send_failed, "rosterd_dns_dropped_total", "reason=\"send\"",                          \
+	  "DNS messages left unanswered, by reason")                                            \
+	X(truncated, "rosterd_dns_truncated_total", "", "DNS replies with TC set")              \
+	X(cookies_new, "rosterd_dns_cookies_total", "state=\"new\"",                            \
+	  "DNS queries with a cookie, by its state")                                            \
+	X(cookies_valid, "rosterd_dns_cookies_total", "state=\"valid\"",                        \
+	  "DNS queries with a cookie, by its state")                                            \
+	X(cookies_bad, "rosterd_dns_cookies_total", "state=\"bad\"",                            \
+	  "DNS queries with a cookie, by its state")                                            \
+	X(tcp_accepted, "rosterd_dns_tcp_connections_total", "", "DNS connections accepted")    \
+	X(tcp_idle, "rosterd_dns_tcp_idle_total", "", "DNS connections closed for idleness")    \
+	X(http_2xx, "rosterd_http_requests_total", "code=\"2xx\"",                              \
+	  "HTTP requests answered, by status code")                                             \
+	X(http_4xx, "rosterd_http_requests_total", "code=\"4xx\"",                              \
+	  "HTTP requests answered, by status code")                                             \
+	X(http_5xx, "rosterd_http_requests_total", "code=\"5xx\"",                              \
+	  "HTTP requests answered, by status code")                                             \
+	X(registrations, "rosterd_registrations_total", "", "registrations applied")            \
+	X(heartbeats, "rosterd_heartbeats_total", "", "heartbeats applied")                     \
+	X(deregistrations, "rosterd_deregistrations_total", "", "deregistrations applied")      \
+	X(expiries, "rosterd_expiries_total", "", "instances removed when their lease ended")   \
+	X(refused_input, "rosterd_changes_refused_total", "code=\"400\"",                       \
+	  "changes refused, by status code")                                                    \
+	X(refused_unknown, "rosterd_changes_refused_total", "code=\"404\"",                     \
+	  "changes refused, by status code")                                                    \
+	X(refused_conflict, "rosterd_changes_refused_total", "code=\"409\"",                    \
+	  "changes refused, by status code")                                                    \
+	X(refused_full, "rosterd_changes_refused_total", "code=\"503\"",                        \
+	  "changes refused, by status code")                                                    \
+	X(checks_passed, "rosterd_checks_total", "result=\"pass\"", "results of health checks") \
+	X(checks_warned, "rosterd_checks_total", "result=\"warn\"", "results of health checks") \
+	X(checks_failed, "rosterd_checks_total", "result=\"fail\"", "results of health checks") \
+	X(policy_all, "rosterd_policy_acts_total", "serve=\"all\"",                             \
+	  "failure policies that began to act, by what is served")                              \
+	X(policy_last, "rosterd_policy_acts_total", "serve=\"last\"",                           \
+	  "failure policies that began to act, by what is served")                              \
+	X(names_published, "rosterd_names_published_total", "", "names compiled and published") \
+	X(limit_udp_query, "rosterd_limit_hit_total", "limit=\"udp-query\"",                    \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_tcp_connections, "rosterd_limit_hit_total", "limit=\"tcp-connections\"",        \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_tcp_per_client, "rosterd_limit_hit_total", "limit=\"tcp-per-client\"",          \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_cname_chain, "rosterd_limit_hit_total", "limit=\"cname-chain\"",                \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_check_runs, "rosterd_limit_hit_total", "limit=\"check-runs\"",                  \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_instances, "rosterd_limit_hit_total", "limit=\"instances\"",                    \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_events, "rosterd_limit_hit_total", "limit=\"events\"",                          \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_http_headers, "rosterd_limit_hit_total", "limit=\"http-headers\"",              \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_http_body, "rosterd_limit_hit_total", "limit=\"http-body\"",                    \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_http_connections, "rosterd_limit_hit_total", "limit=\"http-connections\"",      \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_http_request_ms, "rosterd_limit_hit_total", "limit=\"http-request-ms\"",        \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_register_array, "rosterd_limit_hit_total", "limit=\"register-array\"",          \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_heartbeat_array, "rosterd_limit_hit_total", "limit=\"heartbeat-array\"",        \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_watchers, "rosterd_limit_hit_total", "limit=\"watchers\"",                      \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_watch_output, "rosterd_limit_hit_total", "limit=\"watch-output\"",              \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_json_depth, "rosterd_limit_hit_total", "limit=\"json-depth\"",                  \
+	  "what passed a limit, by its name")
 
 struct counters {
 #define COUNTERS_FIELD(name, metric, labels, help) _Atomic uint64_t name;

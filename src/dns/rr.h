@@ -10,15 +10,23 @@ enum rr_type {
 	RR_NS = 2,
 	RR_CNAME = 5,
 	RR_SOA = 6,
+	RR_PTR = 12,
+	RR_MX = 15,
 	RR_TXT = 16,
 	RR_AAAA = 28,
 	RR_SRV = 33,
+	RR_NAPTR = 35,
 	RR_DNAME = 39,
 	RR_OPT = 41,
 	RR_DS = 43,
+	RR_DNSKEY = 48,
+	RR_SVCB = 64,
+	RR_HTTPS = 65,
 	RR_IXFR = 251,
 	RR_AXFR = 252,
 	RR_ANY = 255,
+	RR_URI = 256,
+	RR_CAA = 257,
 };
 
 /* EDNS options. */

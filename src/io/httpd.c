@@ -137,6 +137,9 @@ static void on_deadline(evutil_socket_t fd, short what, void *cookie)
 	struct peer *peer = cookie;
 
 	(void)fd, (void)what;
+	if (is_busy(peer->state) ||
+	    (peer->state == PEER_READING && !httpd_gate_is_between(peer->gate)))
+		counters_add(&peer->httpd->counters->limit_http_request_ms, 1);
 	httpd_gate_close(peer->gate);
 }
 
@@ -236,6 +239,23 @@ fail:
 
 /* ---- Replies ---- */
 
+static void count_reply(struct counters *counters, int status)
+{
+	counters_add(status < 300   ? &counters->http_2xx
+		     : status < 500 ? &counters->http_4xx
+				    : &counters->http_5xx,
+		     1);
+}
+
+static void count_refusal(struct counters *counters, int status)
+{
+	count_reply(counters, status);
+	if (status == 413)
+		counters_add(&counters->limit_http_body, 1);
+	else if (status == 431)
+		counters_add(&counters->limit_http_headers, 1);
+}
+
 static void on_refused(struct evhttp_connection *connection, void *cookie)
 {
 	struct peer *peer = cookie;
@@ -255,7 +275,7 @@ static void peer_refuse(struct peer *peer, int status, const char *reason)
 	bool ok;
 
 	peer_set_deadline(peer);
-	counters_add(&peer->httpd->counters->http_requests, 1);
+	count_refusal(peer->httpd->counters, status);
 	api_reply_error(&reply, status, NULL, "%s", reason);
 	ok = httpd_message_put_headers(http, &reply, true) == 0;
 	if (ok) {
@@ -300,7 +320,7 @@ void httpd_reply(struct httpd_request *owed, const struct api_reply *reply)
 		}
 		return;
 	}
-	counters_add(&peer->httpd->counters->http_requests, 1);
+	count_reply(peer->httpd->counters, reply->status);
 	peer_enter(peer, PEER_SENDING);
 	peer_set_deadline(peer);
 	if (httpd_message_put_headers(http, reply, !peer->httpd->door) ||
@@ -342,7 +362,7 @@ int httpd_stream_start(struct httpd_request *owed, const char *content_type,
 	assert(peer->state == PEER_OWED);
 	if (!is_connected(peer) || httpd_message_put_stream_headers(peer->http, content_type))
 		return -1;
-	counters_add(&peer->httpd->counters->http_requests, 1);
+	count_reply(peer->httpd->counters, 200);
 	peer_enter(peer, PEER_STREAMING);
 	peer->hooks = *hooks;
 	evhttp_send_reply_start(peer->http, 200, NULL);

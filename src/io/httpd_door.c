@@ -75,7 +75,7 @@ static void on_surplus(struct evconnlistener *listener, evutil_socket_t fd,
 	struct httpd_door *door = cookie;
 
 	(void)listener, (void)sockaddr, (void)sockaddr_len;
-	counters_add(&door->counters->http_refused, 1);
+	counters_add(&door->counters->limit_http_connections, 1);
 	close(fd);
 }
 

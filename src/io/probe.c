@@ -88,6 +88,7 @@ struct probe {
 	unsigned n_runs[N_LINES], max_runs;
 	struct probe_tls *tls;
 	uint64_t logged_ms; /* 0: never */
+	struct counters counters;
 };
 
 /* ---- Jobs ---- */
@@ -289,6 +290,8 @@ static void wait_for_place(struct job *job)
 	TAILQ_INSERT_TAIL(&job->probe->lines[job->line], job, neighbours);
 	job->is_waiting = true;
 	start_waiting(job->probe);
+	if (job->is_waiting)
+		counters_add(&job->probe->counters.limit_check_runs, 1);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *cookie)
@@ -376,6 +379,11 @@ static void on_orders(evutil_socket_t fd, short what, void *cookie)
 		obey(probe, order);
 		free(order);
 	}
+}
+
+const struct counters *probe_counters(const struct probe *probe)
+{
+	return &probe->counters;
 }
 
 void probe_start_check(struct probe *probe, const struct check *check)

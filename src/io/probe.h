@@ -27,6 +27,7 @@
 #ifndef ROSTERD_IO_PROBE_H
 #define ROSTERD_IO_PROBE_H
 
+#include "base/counters.h"
 #include "base/queue.h"
 #include "model/record.h"
 
@@ -50,6 +51,9 @@ struct probe_result {
 struct probe *probe_new(struct queue *results, unsigned max_runs);
 /* Ends the thread and all runs. Results that wait in the queue stay there. */
 void probe_free(struct probe *probe);
+
+/* What the thread counts; any thread may read it, by counters_read(). */
+const struct counters *probe_counters(const struct probe *probe);
 
 /* Any thread may call these, not for CHECK_TTL; they copy what they need. Out of memory is logged.
  */

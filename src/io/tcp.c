@@ -58,7 +58,7 @@ struct tcp {
 	void *drained_cookie;
 
 	/* Each connection uses these for the time of one event. */
-	size_t out_len;
+	size_t out_len, n_replies;
 	uint8_t in[FRAME + LIMIT_TCP_MESSAGE + READ_LEN];
 	uint8_t out[OUT_LEN + FRAME + LIMIT_TCP_MESSAGE + WIRE_SLACK];
 };
@@ -220,23 +220,35 @@ static size_t answer_queries(struct connection *connection, const uint8_t *in, s
 			continue;
 		wire_set16(out, (uint16_t)reply_len);
 		tcp->out_len += FRAME + reply_len;
+		tcp->n_replies++;
 		if (tcp->out_len > OUT_LEN && flush(connection))
 			return SIZE_MAX;
 	}
 	return at;
 }
 
+/* The time that octets took is that of each query in them. */
+static void observe(struct tcp *tcp, uint64_t start_ns)
+{
+	histogram_observe(&tcp->worker->answer.counts.latency[ANSWER_TCP],
+			  clock_mono_ns() - start_ns, tcp->n_replies);
+	tcp->n_replies = 0;
+}
+
 /* Takes octets that came, together with those that were kept: they lie in tcp->in. */
 static void serve(struct connection *connection, size_t len)
 {
 	struct tcp *tcp = connection->tcp;
+	uint64_t start_ns = clock_mono_ns();
+	bool broken;
 	size_t used;
 
 	worker_enter(tcp->worker);
 	used = answer_queries(connection, tcp->in, len);
 	worker_leave(tcp->worker);
-	if (used == SIZE_MAX || flush(connection) ||
-	    keep(&connection->in, &connection->in_len, tcp->in + used, len - used)) {
+	broken = used == SIZE_MAX || flush(connection);
+	observe(tcp, start_ns);
+	if (broken || keep(&connection->in, &connection->in_len, tcp->in + used, len - used)) {
 		tcp->out_len = 0;
 		connection_free(connection);
 		return;
@@ -324,6 +336,7 @@ static void set_peer(struct connection *connection, const struct sockaddr_storag
 /* Makes room for one more connection of `peer`: whoever is idle for longest goes. */
 static void make_room(struct tcp *tcp, const struct in6_addr *peer)
 {
+	struct counters *counters = &tcp->worker->counters;
 	struct connection *connection, *oldest = NULL;
 	size_t n = 0;
 
@@ -335,13 +348,12 @@ static void make_room(struct tcp *tcp, const struct in6_addr *peer)
 			oldest = connection;
 		n++;
 	}
-	if (n < LIMIT_TCP_PER_CLIENT)
-		oldest = tcp->n_connections < LIMIT_TCP_CONNECTIONS
-				 ? NULL
-				 : TAILQ_FIRST(&tcp->connections);
-	if (oldest) {
-		counters_add(&tcp->worker->counters.tcp_refused, 1);
+	if (n >= LIMIT_TCP_PER_CLIENT) {
+		counters_add(&counters->limit_tcp_per_client, 1);
 		connection_free(oldest);
+	} else if (tcp->n_connections >= LIMIT_TCP_CONNECTIONS) {
+		counters_add(&counters->limit_tcp_connections, 1);
+		connection_free(TAILQ_FIRST(&tcp->connections));
 	}
 }
 
@@ -381,7 +393,7 @@ static void on_accept_failed(struct tcp *tcp)
 	struct connection *oldest = TAILQ_FIRST(&tcp->connections);
 	struct timeval pause = { .tv_usec = ACCEPT_PAUSE_US };
 
-	counters_add(&tcp->worker->counters.tcp_refused, 1);
+	counters_add(&tcp->worker->counters.limit_tcp_connections, 1);
 	if (oldest)
 		connection_free(oldest);
 	event_del(tcp->acceptable);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "io/udp.h"
 
+#include "base/clock.h"
 #include "dns/wire.h"
 #include "io/udp_train.h"
 
@@ -107,6 +108,7 @@ static void answer_batch(struct udp *udp, unsigned n)
 
 		if (query->msg_flags & MSG_TRUNC) {
 			counters_add(&worker->counters.oversize, 1);
+			counters_add(&worker->counters.limit_udp_query, 1);
 			continue;
 		}
 		len = answer(&worker->answer, &peer, &time, packet->message, udp->in[i].msg_len);
@@ -166,9 +168,20 @@ static void send_batch(struct udp *udp)
 	}
 }
 
+/* The time of a batch is that of each of its queries: it runs from when the last one's ended. */
+static uint64_t observe_batch(struct udp *udp, uint64_t start_ns)
+{
+	uint64_t now_ns = clock_mono_ns();
+
+	histogram_observe(&udp->worker->answer.counts.latency[ANSWER_UDP], now_ns - start_ns,
+			  udp->trains.n_replies);
+	return now_ns;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *cookie)
 {
 	struct udp *udp = cookie;
+	uint64_t start_ns = clock_mono_ns();
 
 	(void)fd;
 	(void)what;
@@ -180,6 +193,7 @@ static void on_readable(evutil_socket_t fd, short what, void *cookie)
 			break;
 		answer_batch(udp, (unsigned)n);
 		send_batch(udp);
+		start_ns = observe_batch(udp, start_ns);
 		if (n < BUSY)
 			break;
 		worker_quiescent(udp->worker);

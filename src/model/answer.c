@@ -165,15 +165,18 @@ static void answer_question(struct reply *reply)
 	struct wire_name names[2];
 
 	if (query->class == CLASS_CH) {
+		counters_add(&reply->answer->counts.outside, 1);
 		if (!answer_edns_put_chaos(reply))
 			refuse(reply, EDE_PROHIBITED, "not told");
 		return;
 	}
 	if (query->class != CLASS_IN ||
 	    !find_zone(catalog_zones(reply->answer->catalog), &subject)) {
+		counters_add(&reply->answer->counts.outside, 1);
 		refuse(reply, EDE_NOT_AUTHORITATIVE, "");
 		return;
 	}
+	catalog_count_query(subject.zone, reply->answer->reader);
 	if (query->type == RR_AXFR || query->type == RR_IXFR) {
 		refuse(reply, EDE_PROHIBITED, "no zone transfer");
 		return;
@@ -182,6 +185,7 @@ static void answer_question(struct reply *reply)
 		if (!answer_subject(reply, &subject, &names[link % 2]))
 			return;
 	/* A loop, or as good as one: an error in the zone file. */
+	counters_add(&reply->answer->counters->limit_cname_chain, 1);
 	reply->writer.at = reply->writer.message + query->question_end;
 	reply->n_answer = 0;
 	reply->flags = 0;
@@ -192,34 +196,21 @@ static void answer_question(struct reply *reply)
 
 /* ---- From a message to its reply ---- */
 
-static _Atomic uint64_t *rcode_counter(struct counters *counters, unsigned rcode)
+static void count_unread(struct answer *answer, const struct answer_peer *peer)
 {
-	switch (rcode) {
-	case RCODE_NOERROR:
-		return &counters->noerror;
-	case RCODE_FORMERR:
-		return &counters->formerr;
-	case RCODE_NXDOMAIN:
-		return &counters->nxdomain;
-	case RCODE_NOTIMP:
-		return &counters->notimp;
-	case RCODE_REFUSED:
-		return &counters->refused;
-	case RCODE_BADVERS:
-		return &counters->badvers;
-	default:
-		return &counters->servfail;
-	}
+	counters_add(&answer->counts.queries[ANSWER_TYPE_NONE][peer->transport], 1);
 }
 
 /* A reply that is a header alone: id and opcode as asked, other flags clear (RFC 8906 8.1.4). */
-static size_t reply_header(struct answer *answer, uint8_t *message, unsigned rcode)
+static size_t reply_header(struct answer *answer, const struct answer_peer *peer, uint8_t *message,
+			   unsigned rcode)
 {
 	unsigned opcode = wire_get16(message + 2) & WIRE_OPCODE;
 
+	count_unread(answer, peer);
 	wire_set16(message + 2, (uint16_t)(WIRE_QR | opcode | rcode));
 	memset(message + 4, 0, WIRE_HEADER - 4);
-	counters_add(rcode_counter(answer->counters, rcode), 1);
+	counters_add(&answer->counts.replies[rcode], 1);
 	return WIRE_HEADER;
 }
 
@@ -239,7 +230,7 @@ static size_t reply_finish(struct reply *reply, struct answer_edns *edns)
 {
 	struct wire_writer *writer = &reply->writer;
 	uint8_t *message = writer->message;
-	struct counters *counters = reply->answer->counters;
+	struct answer *answer = reply->answer;
 
 	if (reply->query->has_edns)
 		answer_edns_put(reply, edns);
@@ -248,9 +239,9 @@ static size_t reply_finish(struct reply *reply, struct answer_edns *edns)
 	wire_set16(message + 6, (uint16_t)reply->n_answer);
 	wire_set16(message + 8, (uint16_t)reply->n_authority);
 	wire_set16(message + 10, (uint16_t)reply->n_additional);
-	counters_add(rcode_counter(counters, reply->rcode), 1);
+	counters_add(&answer->counts.replies[reply->rcode], 1);
 	if (reply->flags & WIRE_TC)
-		counters_add(&counters->truncated, 1);
+		counters_add(&answer->counters->truncated, 1);
 	return (size_t)(writer->at - message);
 }
 
@@ -261,6 +252,8 @@ void answer_init(struct answer *answer, const struct catalog *catalog, struct co
 	answer->counters = counters;
 	answer->identity = identity;
 	random_init(&answer->random);
+	answer->counts = (struct answer_counts){ 0 };
+	answer->reader = CATALOG_NOBODY;
 }
 
 size_t answer(struct answer *answer, const struct answer_peer *peer, const struct answer_time *time,
@@ -276,20 +269,19 @@ size_t answer(struct answer *answer, const struct answer_peer *peer, const struc
 	};
 	unsigned opcode;
 
-	counters_add(peer->transport == ANSWER_TCP ? &answer->counters->tcp_queries
-						   : &answer->counters->udp_queries,
-		     1);
 	if (!wire_is_query(message, len)) {
+		count_unread(answer, peer);
 		counters_add(&answer->counters->silent, 1);
 		return 0;
 	}
 	opcode = (wire_get16(message + 2) & WIRE_OPCODE) >> WIRE_OPCODE_SHIFT;
 	if (opcode == OPCODE_NOTIFY || opcode == OPCODE_UPDATE)
-		return reply_header(answer, message, RCODE_REFUSED);
+		return reply_header(answer, peer, message, RCODE_REFUSED);
 	if (opcode != OPCODE_QUERY)
-		return reply_header(answer, message, RCODE_NOTIMP);
+		return reply_header(answer, peer, message, RCODE_NOTIMP);
 	if (wire_query_parse(message, len, &query) != WIRE_OK)
-		return reply_header(answer, message, RCODE_FORMERR);
+		return reply_header(answer, peer, message, RCODE_FORMERR);
+	answer_counts_query(&answer->counts, peer->transport, query.type);
 	reply.writer = (struct wire_writer){
 		.message = message,
 		.at = message + query.question_end,

@@ -14,10 +14,10 @@
 #ifndef ROSTERD_MODEL_ANSWER_H
 #define ROSTERD_MODEL_ANSWER_H
 
-#include "base/counters.h"
 #include "base/random.h"
 #include "base/siphash.h"
 #include "dns/wire.h"
+#include "model/answer_counts.h"
 #include "model/catalog.h"
 
 /* What the server says of itself. Const while workers run. */
@@ -32,11 +32,8 @@ struct answer {
 	struct counters *counters; /* the calling thread's */
 	const struct answer_identity *identity;
 	struct random random;
-};
-
-enum answer_transport {
-	ANSWER_UDP, /* at most 512 octets without EDNS, min(the client's size, 1232) with */
-	ANSWER_TCP, /* at most 65,535 octets */
+	struct answer_counts counts;
+	unsigned reader; /* of the catalog, to count by; CATALOG_NOBODY unless the owner sets it */
 };
 
 /* Who asks. */

@@ -244,6 +244,15 @@ struct zone *catalog_zone_new(struct catalog *catalog, const uint8_t *origin, si
 	return zone;
 }
 
+uint64_t catalog_count_queries(const struct zone *zone)
+{
+	uint64_t n = 0;
+
+	for (unsigned reader = 0; reader < CATALOG_NOBODY; reader++)
+		n += atomic_load_explicit(&zone->counts[reader].n_queries, memory_order_relaxed);
+	return n;
+}
+
 void catalog_zone_free(struct zone *zone)
 {
 	if (zone)

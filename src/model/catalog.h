@@ -18,6 +18,7 @@
 #ifndef ROSTERD_MODEL_CATALOG_H
 #define ROSTERD_MODEL_CATALOG_H
 
+#include "base/counters.h"
 #include "base/limits.h"
 #include "dns/name_hash.h"
 #include "model/entry.h"
@@ -61,7 +62,20 @@ struct zone_list {
 	struct zone *zones[];
 };
 
-/* What answers need of a zone beside its table. */
+/* Queries that one reader had for a zone; a cache line each, for each has another writer. */
+struct zone_count {
+	_Atomic uint64_t n_queries;
+	uint8_t unused[64 - sizeof(uint64_t)];
+};
+
+enum {
+	CATALOG_NOBODY = LIMIT_WORKERS, /* a reader whose queries do not count */
+};
+
+/*
+ * What answers need of a zone beside its table. The counts live and die with the zone, so a reload
+ * neither loses those of a zone that stays nor gives a new one another's.
+ */
 struct zone {
 	uint8_t origin[LIMIT_NAME + 16]; /* wire form, lower case, with the root label */
 	uint8_t origin_len;
@@ -70,9 +84,21 @@ struct zone {
 	_Atomic uint32_t serial;            /* SOA serial, follows the registry's revision */
 	_Atomic(const struct entry *) apex; /* has SOA and NS */
 	_Atomic(struct segment *) segments[ZONE_SEGMENTS]; /* catalog.c */
+	struct zone_count counts[LIMIT_WORKERS + 1];       /* by reader */
 };
 
 const struct zone_list *catalog_zones(const struct catalog *catalog);
+
+/* Counts a query for the zone; `reader` is below LIMIT_WORKERS and the calling thread's own. */
+static inline void catalog_count_query(const struct zone *zone, unsigned reader)
+{
+	struct zone *writable = (struct zone *)(uintptr_t)zone;
+
+	counters_add(&writable->counts[reader].n_queries, 1);
+}
+
+/* How many queries all readers had for the zone. Any thread, as in reading. */
+uint64_t catalog_count_queries(const struct zone *zone);
 
 static inline struct entry *slot_entry(uint64_t slot)
 {

@@ -43,6 +43,7 @@ json_t *codec_load(const char *body, size_t body_len, struct codec_error *error)
 	}
 	if (is_too_deep(body, body_len)) {
 		codec_field_refuse(&at, "", "more than %d levels of JSON", LIMIT_JSON_DEPTH);
+		error->too_deep = true;
 		return NULL;
 	}
 	json = json_loadb(body, body_len, JSON_REJECT_DUPLICATES, &reason);

@@ -11,6 +11,7 @@ struct codec_error {
 	char field[128];   /* "port", "checks[1].interval"; empty: the body as a whole */
 	char message[200]; /* for people: what is allowed there */
 	bool no_memory;    /* not the sender's fault */
+	bool too_deep;     /* LIMIT_JSON_DEPTH */
 };
 
 #endif

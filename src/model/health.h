@@ -17,6 +17,7 @@ enum status {
 	STATUS_PASSING,
 	STATUS_WARNING,
 	STATUS_CRITICAL,
+	STATUSES,
 };
 
 struct health {

@@ -79,6 +79,7 @@ enum admin {
 	ADMIN_UP,    /* served whatever checks say */
 	ADMIN_DOWN,  /* not served */
 	ADMIN_DRAIN, /* not served; it goes on with the work that it has */
+	ADMINS,
 };
 
 /* Every string is NUL-terminated, heap-allocated and owned by the registration. */

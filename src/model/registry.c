@@ -66,6 +66,16 @@ size_t registry_count_instances(const struct registry *registry)
 	return table_count(registry->instances);
 }
 
+size_t registry_count_status(const struct registry *registry, enum status status)
+{
+	return registry->n_by_status[status];
+}
+
+size_t registry_count_admin(const struct registry *registry, enum admin admin)
+{
+	return registry->n_by_admin[admin];
+}
+
 uint64_t registry_revision(const struct registry *registry)
 {
 	return registry->revision;
@@ -199,6 +209,13 @@ static void touch_countdown(struct registry *registry, struct service *service, 
 		deadline_set(&registry->deadlines, &service->deadline, now_ms + REFRESH_MS);
 }
 
+/* An instance enters (1) or leaves (-1) the counts, as it is. */
+static void tally(struct registry *registry, const struct instance *instance, int n)
+{
+	registry->n_by_status[instance->status] += (size_t)n;
+	registry->n_by_admin[instance->admin] += (size_t)n;
+}
+
 /* To be called where an instance may have ceased to serve. `now_ms` is never 0. */
 static void note_served(struct instance *instance, bool served, uint64_t now_ms)
 {
@@ -227,7 +244,9 @@ static void restate(struct registry *registry, struct instance *instance, uint64
 		touch_countdown(registry, instance->service, now_ms);
 		return;
 	}
+	tally(registry, instance, -1);
 	instance->status = status;
+	tally(registry, instance, 1);
 	note_served(instance, served, now_ms);
 	revise(registry, EVENT_STATUS, instance->service, instance);
 	registry_dirty_refresh(registry, instance->service);
@@ -241,6 +260,7 @@ static void remove_instance(struct registry *registry, struct instance *instance
 	struct service *service = instance->service;
 	struct registration *registration = instance->registration;
 
+	tally(registry, instance, -1);
 	for (size_t i = 0; i < registration->n_checks; i++)
 		registry_check_stop(registry, instance->checks[i]);
 	deadline_cancel(&registry->deadlines, &instance->deadline);
@@ -311,7 +331,9 @@ static void settle(struct registry *registry, struct instance *instance, enum ev
 	const struct registration *registration = instance->registration;
 	bool served = instance->created && policy_serves(instance);
 
+	tally(registry, instance, -1);
 	instance->status = instance_status(instance);
+	tally(registry, instance, 1);
 	note_served(instance, served, now_ms);
 	revise(registry, kind, service, instance);
 	instance->lease_end_ms = registration->lease_ms ? now_ms + registration->lease_ms : 0;
@@ -332,9 +354,11 @@ static enum registry_result create(struct registry *registry, struct registratio
 	struct instance *instance = NULL;
 	struct check **checks = NULL;
 
-	if (table_count(registry->instances) >= LIMIT_INSTANCES)
+	if (table_count(registry->instances) >= LIMIT_INSTANCES) {
+		counters_add(&registry->options.counters->limit_instances, 1);
 		return fail(outcome, REGISTRY_FULL, "the registry holds %d instances, its limit",
 			    LIMIT_INSTANCES);
+	}
 	if (!service)
 		service = new_service(registry, registration->service);
 	if (!service)
@@ -360,6 +384,7 @@ static enum registry_result create(struct registry *registry, struct registratio
 		registry->n_services++;
 	registry_group_touch(registry, service, registration, 1);
 	registry_group_touch_namesake(registry, service, registration->label);
+	tally(registry, instance, 1);
 	settle(registry, instance, EVENT_REGISTERED, now_ms);
 	instance->created = instance->modified;
 	outcome->instance = instance;
@@ -516,9 +541,7 @@ static enum registry_result apply_check_result(struct registry *registry,
 
 	if (!check || check->spec->kind == CHECK_TTL)
 		return fail(outcome, REGISTRY_NOT_FOUND, "no such check");
-	counters_add(result->passed ? &registry->options.counters->checks_passed
-				    : &registry->options.counters->checks_failed,
-		     1);
+	registry_check_count(registry, result->passed ? STATUS_PASSING : STATUS_CRITICAL);
 	check->last_start_ms = result->start_ms;
 	check->latency_ms = result->latency_ms;
 	registry_check_set_output(&check->output, result->output);
@@ -578,7 +601,9 @@ static enum registry_result apply_admin(struct registry *registry, const struct 
 	served = policy_serves(instance);
 	if (before == change->admin.admin)
 		return REGISTRY_UPDATED;
+	tally(registry, instance, -1);
 	instance->admin = change->admin.admin;
+	tally(registry, instance, 1);
 	note_served(instance, served, now_ms);
 	revise(registry, EVENT_ADMIN, service, instance);
 	registry_dirty_refresh(registry, service);

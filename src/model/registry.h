@@ -102,6 +102,8 @@ const struct service *registry_next_service(const struct registry *registry, siz
 
 size_t registry_count_services(const struct registry *registry);
 size_t registry_count_instances(const struct registry *registry);
+size_t registry_count_status(const struct registry *registry, enum status status);
+size_t registry_count_admin(const struct registry *registry, enum admin admin);
 
 /* ---- For compile alone ---- */
 

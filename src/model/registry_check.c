@@ -23,6 +23,16 @@ void registry_check_stop(struct registry *registry, struct check *check)
 		registry->options.check_stopped(registry->options.cookie, check);
 }
 
+void registry_check_count(const struct registry *registry, enum status result)
+{
+	struct counters *counters = registry->options.counters;
+
+	counters_add(result == STATUS_PASSING   ? &counters->checks_passed
+		     : result == STATUS_WARNING ? &counters->checks_warned
+						: &counters->checks_failed,
+		     1);
+}
+
 /* ---- Checks by heartbeats ---- */
 
 void registry_check_arm(struct registry *registry, const struct instance *instance, uint64_t now_ms)
@@ -47,6 +57,7 @@ bool registry_check_report(struct registry *registry, const struct instance *ins
 
 		if (check->spec->kind != CHECK_TTL)
 			continue;
+		registry_check_count(registry, instance->reported);
 		changed |= check->health.status != instance->reported;
 		check->health.status = instance->reported;
 		check->health.has_run = true;
@@ -68,6 +79,7 @@ bool registry_check_on_deadline(struct registry *registry, struct check *check, 
 		deadline_set(&registry->deadlines, &check->deadline, check->due_ms);
 		return false;
 	}
+	registry_check_count(registry, STATUS_CRITICAL);
 	check->health.status = STATUS_CRITICAL;
 	check->health.has_run = true;
 	snprintf(output, sizeof(output), "no report for %g s", check->spec->ttl_ms / 1000.0);

@@ -20,8 +20,9 @@ struct registry {
 	struct table *groups;    /* by service, kind, protocol and label */
 	struct table *checks;    /* by check_id */
 	struct deadline_heap deadlines;
-	size_t n_services;   /* with instances */
-	size_t n_ttl_checks; /* each may be in the heap */
+	size_t n_services;                                /* with instances */
+	size_t n_ttl_checks;                              /* each may be in the heap */
+	size_t n_by_status[STATUSES], n_by_admin[ADMINS]; /* live instances */
 	struct service *dirty_first, **dirty_end;
 };
 

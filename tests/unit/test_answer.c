@@ -106,7 +106,7 @@ START_TEST(short_messages_and_replies_get_silence)
 	message[2] |= 0x80;
 	ck_assert_uint_eq(ask(sizeof(plain), ANSWER_UDP), 0);
 	ck_assert_uint_eq(atomic_load(&world.reader.silent), HEADER + 1);
-	ck_assert_uint_eq(atomic_load(&world.reader.formerr), 0);
+	ck_assert_uint_eq(atomic_load(&world.answer.counts.replies[RCODE_FORMERR]), 0);
 }
 END_TEST
 
@@ -295,7 +295,7 @@ START_TEST(other_versions_are_told_ours_before_anything_else)
 	ck_assert_uint_eq(ldns_pkt_edns_version(packet), 0);
 	ck_assert_uint_eq(ldns_pkt_ancount(packet), 0);
 	ck_assert_uint_eq(ldns_pkt_nscount(packet), 0);
-	ck_assert_uint_eq(atomic_load(&world.reader.badvers), 1);
+	ck_assert_uint_eq(atomic_load(&world.answer.counts.replies[RCODE_BADVERS]), 1);
 	ldns_pkt_free(packet);
 }
 END_TEST
@@ -413,8 +413,9 @@ END_TEST
 
 START_TEST(replies_are_counted)
 {
-	const struct counters *const counters = &world.reader;
+	const struct answer_counts *const counts = &world.answer.counts;
 
+	world.answer.reader = 3;
 	ldns_pkt_free(ask_for(put_plain(), RCODE_NOERROR));
 	put_plain();
 	message[HEADER + 1] = 'x';
@@ -422,11 +423,15 @@ START_TEST(replies_are_counted)
 	put_plain();
 	message[2] = 2 << 3;
 	ask(sizeof(plain), ANSWER_TCP);
-	ck_assert_uint_eq(atomic_load(&counters->udp_queries), 2);
-	ck_assert_uint_eq(atomic_load(&counters->tcp_queries), 1);
-	ck_assert_uint_eq(atomic_load(&counters->noerror), 1);
-	ck_assert_uint_eq(atomic_load(&counters->nxdomain), 1);
-	ck_assert_uint_eq(atomic_load(&counters->notimp), 1);
+	ck_assert_uint_eq(answer_counts_queries(counts, ANSWER_UDP), 2);
+	ck_assert_uint_eq(atomic_load(&counts->queries[ANSWER_TYPE_A][ANSWER_UDP]), 2);
+	ck_assert_uint_eq(answer_counts_queries(counts, ANSWER_TCP), 1);
+	ck_assert_uint_eq(atomic_load(&counts->queries[ANSWER_TYPE_NONE][ANSWER_TCP]), 1);
+	ck_assert_uint_eq(atomic_load(&counts->replies[RCODE_NOERROR]), 1);
+	ck_assert_uint_eq(atomic_load(&counts->replies[RCODE_NXDOMAIN]), 1);
+	ck_assert_uint_eq(atomic_load(&counts->replies[RCODE_NOTIMP]), 1);
+	ck_assert_uint_eq(catalog_count_queries(catalog_zones(world.catalog)->zones[0]), 2);
+	ck_assert_uint_eq(atomic_load(&counts->outside), 0);
 }
 END_TEST
 

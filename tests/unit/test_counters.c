@@ -19,16 +19,16 @@ START_TEST(read_adds_up_threads)
 {
 	struct counters a = { 0 }, b = { 0 }, sum = { 0 };
 
-	counters_add(&a.udp_queries, 5);
-	counters_add(&a.udp_queries, 2);
-	counters_add(&b.udp_queries, 10);
+	counters_add(&a.registrations, 5);
+	counters_add(&a.registrations, 2);
+	counters_add(&b.registrations, 10);
 	counters_add(&b.names_published, UINT32_MAX);
 	counters_add(&b.names_published, 1);
 	counters_read(&sum, &a);
 	counters_read(&sum, &b);
-	ck_assert_uint_eq(sum.udp_queries, 17);
+	ck_assert_uint_eq(sum.registrations, 17);
 	ck_assert_uint_eq(sum.names_published, UINT64_C(4294967296));
-	ck_assert_uint_eq(sum.tcp_queries, 0);
+	ck_assert_uint_eq(sum.heartbeats, 0);
 }
 END_TEST
 
@@ -51,12 +51,12 @@ START_TEST(value_stands_behind_its_labels)
 	struct counters sum = { 0 };
 	struct buf out;
 
-	counters_add(&sum.tcp_queries, 42);
+	counters_add(&sum.cookies_valid, 42);
 	counters_add(&sum.truncated, 7);
 	buf_init(&out);
 	counters_print(&sum, &out);
 	ck_assert_ptr_nonnull(
-		strstr(out.data, "\nrosterd_dns_queries_total{protocol=\"tcp\"} 42\n"));
+		strstr(out.data, "\nrosterd_dns_cookies_total{state=\"valid\"} 42\n"));
 	ck_assert_ptr_nonnull(strstr(out.data, "\nrosterd_dns_truncated_total 7\n"));
 	buf_fini(&out);
 }
@@ -74,8 +74,8 @@ START_TEST(metric_is_described_once_and_stands_together)
 	ck_assert_uint_eq(count_lines(out.data, "# TYPE rosterd_limit_hit_total counter"), 1);
 	ck_assert_ptr_nonnull(strstr(out.data,
 				     "# TYPE rosterd_limit_hit_total counter\n"
-				     "rosterd_limit_hit_total{limit=\"tcp-connections\"} 0\n"
-				     "rosterd_limit_hit_total{limit=\"http-connections\"} 0\n"));
+				     "rosterd_limit_hit_total{limit=\"udp-query\"} 0\n"
+				     "rosterd_limit_hit_total{limit=\"tcp-connections\"} 0\n"));
 	buf_fini(&out);
 }
 END_TEST

@@ -292,7 +292,7 @@ START_TEST(answers_and_keeps_alive)
 		    "Content-Length: 3\r\n\r\nabcGET /y HTTP/1.1\r\n" HOST "\r\n");
 	expect(client, "3 /x? abc");
 	expect(client, "0 /y? ");
-	ck_assert_uint_eq(counters.http_requests, 3);
+	ck_assert_uint_eq(counters.http_2xx, 3);
 	client_free(client);
 }
 END_TEST
@@ -567,6 +567,11 @@ START_TEST(refuses)
 	ck_assert_ptr_nonnull(strstr(slow->text, status));
 	ck_assert_uint_eq(n_asked, 1);
 	client_free(slow);
+	ck_assert_uint_eq(counters.http_2xx, 1);
+	ck_assert_uint_eq(counters.http_4xx + counters.http_5xx, 2);
+	ck_assert_uint_eq(counters.limit_http_body, strcmp(refused[_i].status, "413") == 0 ? 2 : 0);
+	ck_assert_uint_eq(counters.limit_http_headers,
+			  strcmp(refused[_i].status, "431") == 0 ? 2 : 0);
 }
 END_TEST
 
@@ -681,6 +686,7 @@ START_TEST(a_request_that_trickles_is_cut)
 	}
 	ck_assert_uint_ge(clock_mono_ms() - start_ms, SHORT_MS / 2);
 	ck_assert_uint_eq(client->len, 0);
+	ck_assert_uint_eq(counters.limit_http_request_ms, 1);
 	client_free(client);
 }
 END_TEST
@@ -693,6 +699,7 @@ START_TEST(an_idle_connection_is_closed)
 	expect(used, "0 /a? ");
 	expect_closed(fresh);
 	expect_closed(used);
+	ck_assert_uint_eq(counters.limit_http_request_ms, 0);
 	client_free(fresh);
 	client_free(used);
 }
@@ -732,7 +739,7 @@ START_TEST(a_refused_client_that_stays_is_cut)
 		ck_assert_uint_lt(clock_mono_ms(), end_ms);
 		event_base_loop(base, EVLOOP_ONCE);
 	}
-	ck_assert_uint_eq(counters.http_requests, 1);
+	ck_assert_uint_eq(counters.http_4xx, 1);
 	client_free(client);
 }
 END_TEST
@@ -773,7 +780,7 @@ START_TEST(bounds_connections)
 	}
 	extra = client_new();
 	expect_closed(extra);
-	ck_assert_uint_eq(counters.http_refused, 1);
+	ck_assert_uint_eq(counters.limit_http_connections, 1);
 	client_free(extra);
 	close(fds[0]);
 	for (int i = 0; i < 5; i++)

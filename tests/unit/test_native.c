@@ -2,6 +2,7 @@
 #include "api/native.h"
 
 #include "base/buf.h"
+#include "model/catalog.h"
 
 #include <check.h>
 #include <jansson.h>
@@ -15,6 +16,7 @@ enum {
 
 static struct api api;
 static struct counters counters;
+static struct catalog *catalog;
 static struct address caller;
 static struct api_reply reply;
 static json_t *json; /* the reply's body */
@@ -43,10 +45,17 @@ static size_t on_count_watchers(void *cookie)
 	return 3;
 }
 
-static void on_read_counters(void *cookie, struct counters *sum)
+static void on_read_metrics(void *cookie, struct api_metrics *metrics)
 {
 	(void)cookie;
-	counters_read(sum, &counters);
+	counters_read(&metrics->counters, &counters);
+	answer_counts_query(&metrics->answers, ANSWER_TCP, RR_CAA);
+	answer_counts_query(&metrics->answers, ANSWER_UDP, RR_A);
+	answer_counts_query(&metrics->answers, ANSWER_UDP, RR_CAA + 1);
+	answer_counts_query(&metrics->answers, ANSWER_UDP, 65535);
+	histogram_observe(&metrics->answers.latency[ANSWER_UDP], 5000, 3);
+	histogram_observe(&metrics->rounds, 2000000, 1);
+	counters_add(&metrics->answers.outside, 7);
 }
 
 /* Names with a zone file's record. */
@@ -70,11 +79,15 @@ static void set_up(void)
 
 	memset(&counters, 0, sizeof(counters));
 	is_ready = can_publish = true;
+	catalog = catalog_new();
+	ck_assert_ptr_nonnull(catalog);
 	api = (struct api){
 		.registry = registry_new(&options),
 		.is_ready = on_is_ready,
 		.publish = on_publish,
-		.read_counters = on_read_counters,
+		.counters = &counters,
+		.catalog = catalog,
+		.read_metrics = on_read_metrics,
 		.count_watchers = on_count_watchers,
 	};
 	ck_assert_ptr_nonnull(api.registry);
@@ -93,6 +106,7 @@ static void tear_down(void)
 {
 	forget_reply();
 	registry_free(api.registry);
+	catalog_free(catalog);
 }
 
 /* Sends a request; the status of the reply, whose body is in `json` where it is JSON. */
@@ -282,6 +296,8 @@ START_TEST(bounds_arrays)
 	print_array(&body, LIMIT_REGISTER_ARRAY + 1);
 	ck_assert_int_eq(post("/registry/register", body.data), 413);
 	ck_assert_str_eq(error_at(json, "code"), "too-large");
+	ck_assert_uint_eq(counters.limit_register_array, 1);
+	ck_assert_uint_eq(counters.limit_heartbeat_array, 0);
 	ck_assert_uint_eq(registry_count_instances(api.registry), 0);
 	buf_fini(&body);
 	print_array(&body, LIMIT_REGISTER_ARRAY);
@@ -542,11 +558,94 @@ START_TEST(tells_of_itself)
 	ck_assert_ptr_nonnull(strstr(reply.content_type, "text/plain"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "rosterd_registrations_total 1\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_services 1\n"));
-	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_instances 1\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_watchers 3\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_revision 42\n"));
 	ck_assert_ptr_nonnull(
 		strstr(reply.body, "\nrosterd_build_info{version=\"" PACKAGE_VERSION "\"} 1\n"));
+}
+END_TEST
+
+static void expect_lines(const char *lines)
+{
+	ck_assert_msg(strstr(reply.body, lines), "not there: %s", lines);
+}
+
+START_TEST(metrics_of_queries)
+{
+	ck_assert_int_eq(get("/metrics"), 200);
+	expect_lines("\nrosterd_dns_queries_total{protocol=\"udp\",type=\"A\"} 1\n");
+	expect_lines("\nrosterd_dns_queries_total{protocol=\"udp\",type=\"other\"} 2\n");
+	expect_lines("\nrosterd_dns_queries_total{protocol=\"tcp\",type=\"A\"} 0\n");
+	expect_lines("\nrosterd_dns_queries_total{protocol=\"tcp\",type=\"CAA\"} 1\n");
+	expect_lines("\nrosterd_dns_answer_seconds_count{protocol=\"udp\"} 3\n");
+	expect_lines("\nrosterd_control_round_seconds_sum 0.002000000\n");
+}
+END_TEST
+
+static struct zone *make_zone(const uint8_t *origin, size_t len)
+{
+	struct zone *zone = catalog_zone_new(catalog, origin, len);
+	struct entry *apex = catalog_entry_new((const uint8_t *)"", 0, 0, 0);
+
+	ck_assert(zone && apex);
+	ck_assert_int_eq(catalog_put(catalog, zone, apex), 0);
+	return zone;
+}
+
+/* What is no letter in a zone's name is escaped twice: for DNS, and for Prometheus. */
+START_TEST(metrics_of_zones)
+{
+	static const uint8_t odd[] = "\3a\"b\2\\.", root[] = "";
+	struct zone_list *list = catalog_zone_list_new(2);
+	struct zone *zone = make_zone(odd, sizeof(odd));
+
+	list->zones[0] = zone;
+	list->zones[1] = make_zone(root, sizeof(root));
+	catalog_set_zones(catalog, list);
+	catalog_count_query(zone, 0);
+	catalog_count_query(zone, LIMIT_WORKERS - 1);
+	catalog_count_query(zone, CATALOG_NOBODY);
+	ck_assert_int_eq(get("/metrics"), 200);
+	expect_lines("rosterd_dns_zone_queries_total{zone=\"a\\\"b.\\\\\\\\\\\\..\"} 2\n"
+		     "rosterd_dns_zone_queries_total{zone=\".\"} 0\n"
+		     "rosterd_dns_zone_queries_total{zone=\"none\"} 7\n");
+}
+END_TEST
+
+START_TEST(metrics_of_instances)
+{
+	register_one("a", "x");
+	register_one("a", "y");
+	register_one("b", "z");
+	ck_assert_int_eq(post("/registry/heartbeat",
+			      "{\"service\":\"a\",\"id\":\"y\",\"status\":\"critical\"}"),
+			 200);
+	ck_assert_int_eq(ask(API_PUT, "/registry/services/b/instances/z/admin", NULL,
+			     "{\"state\":\"drain\"}"),
+			 200);
+	ck_assert_int_eq(get("/metrics"), 200);
+	expect_lines("rosterd_instances{status=\"passing\"} 2\n"
+		     "rosterd_instances{status=\"warning\"} 0\n"
+		     "rosterd_instances{status=\"critical\"} 1\n");
+	expect_lines("rosterd_admin_instances{state=\"auto\"} 2\n"
+		     "rosterd_admin_instances{state=\"up\"} 0\n"
+		     "rosterd_admin_instances{state=\"down\"} 0\n"
+		     "rosterd_admin_instances{state=\"drain\"} 1\n");
+}
+END_TEST
+
+START_TEST(metrics_of_what_was_refused)
+{
+	ck_assert_int_eq(post("/registry/register", "{}"), 400);
+	ck_assert_int_eq(post("/registry/register", "[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]"), 400);
+	ck_assert_int_eq(post("/registry/heartbeat", "[{\"service\":\"a\"},{\"service\":\"b\"}]"),
+			 404);
+	ck_assert_int_eq(get("/metrics"), 200);
+	expect_lines("\nrosterd_limit_hit_total{limit=\"json-depth\"} 1\n");
+	expect_lines("rosterd_changes_refused_total{code=\"400\"} 1\n"
+		     "rosterd_changes_refused_total{code=\"404\"} 2\n"
+		     "rosterd_changes_refused_total{code=\"409\"} 0\n"
+		     "rosterd_changes_refused_total{code=\"503\"} 0\n");
 }
 END_TEST
 
@@ -578,6 +677,10 @@ int main(void)
 	tcase_add_test(tcase, long_lists_go_on_in_the_next_request);
 	tcase_add_test(tcase, shows_a_service_and_an_instance);
 	tcase_add_test(tcase, tells_of_itself);
+	tcase_add_test(tcase, metrics_of_queries);
+	tcase_add_test(tcase, metrics_of_zones);
+	tcase_add_test(tcase, metrics_of_instances);
+	tcase_add_test(tcase, metrics_of_what_was_refused);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -62,6 +62,7 @@ static void set_up(void)
 	api = (struct api){
 		.registry = world.registry,
 		.compile = world.compile,
+		.counters = &world.control,
 		.publish = on_publish,
 		.ask = on_ask,
 	};

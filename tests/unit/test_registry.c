@@ -337,6 +337,7 @@ START_TEST(a_ttl_check_follows_reports)
 	ck_assert_str_eq(x->checks[0]->output, "so it says");
 	report("a", "x", STATUS_CRITICAL, T0_MS + 2000);
 	ck_assert_int_eq(x->checks[0]->health.status, STATUS_CRITICAL);
+	ck_assert_uint_eq(registry_count_status(registry, STATUS_CRITICAL), 1);
 	report("a", "x", STATUS_PASSING, T0_MS + 3000);
 	ck_assert_int_eq(x->status, STATUS_PASSING);
 	/* A heartbeat without a status says that all is as before. */
@@ -347,6 +348,9 @@ START_TEST(a_ttl_check_follows_reports)
 	registry_expire(registry, T0_MS + 19000);
 	ck_assert_int_eq(x->status, STATUS_CRITICAL);
 	ck_assert_str_eq(x->checks[0]->output, "no report for 10 s");
+	ck_assert_uint_eq(atomic_load(&counters.checks_passed), 2);
+	ck_assert_uint_eq(atomic_load(&counters.checks_warned), 1);
+	ck_assert_uint_eq(atomic_load(&counters.checks_failed), 2);
 	ck_assert_uint_eq(drain(), 1);
 	heartbeat("a", "x", NULL, T0_MS + 60000);
 	ck_assert_int_eq(x->status, STATUS_PASSING);
@@ -429,6 +433,8 @@ START_TEST(lease_ends_to_the_millisecond)
 	ck_assert_ptr_nonnull(registry_find_service(registry, "a"));
 	ck_assert_uint_eq(run_until_gone("a", T0_MS + 14999, UINT64_MAX - 1), T0_MS + 15000);
 	ck_assert_uint_eq(atomic_load(&counters.expiries), 1);
+	ck_assert_uint_eq(registry_count_status(registry, STATUS_PASSING), 0);
+	ck_assert_uint_eq(registry_count_admin(registry, ADMIN_AUTO), 0);
 	ck_assert_uint_eq(registry_next_deadline(registry), UINT64_MAX);
 	ck_assert_uint_eq(registry_revision(registry), REVISION + 2);
 }

@@ -99,6 +99,7 @@ static void start(unsigned comment_ms)
 	ck_assert(registry && events && watchers);
 	api = (struct api){ .registry = registry,
 			    .events = events,
+			    .counters = &counters,
 			    .count_watchers = on_count_watchers };
 }
 
@@ -389,7 +390,7 @@ START_TEST(a_reader_far_behind_catches_up)
 	client = watch("since=1000", "");
 	expect_revision(client, REVISION + 20001);
 	check_events(client, REVISION + 1, REVISION + 20001, 1);
-	ck_assert_uint_eq(counters.watchers_cut, 0);
+	ck_assert_uint_eq(counters.limit_watch_output, 0);
 	client_free(client);
 }
 END_TEST
@@ -403,7 +404,7 @@ START_TEST(a_reader_that_stalls_is_cut)
 	char header[64];
 
 	enroll("a");
-	while (counters.watchers_cut == 0) {
+	while (counters.limit_watch_output == 0) {
 		ck_assert_uint_lt(clock_mono_ms(), end_ms);
 		for (int i = 0; i < 50 && registry_revision(registry) < 60000; i++)
 			flip("a");
@@ -413,7 +414,7 @@ START_TEST(a_reader_that_stalls_is_cut)
 	newest = registry_revision(registry);
 	expect_revision(other, newest);
 	check_events(other, REVISION + 1, newest, 1);
-	ck_assert_uint_eq(counters.watchers_cut, 1);
+	ck_assert_uint_eq(counters.limit_watch_output, 1);
 	expect_watchers(1, other);
 
 	/* What was sent to it is what the kernel had taken. */
@@ -453,6 +454,7 @@ START_TEST(a_revision_too_old_is_410)
 	client = client_new("watch?since=99999999", "");
 	expect(client, "HTTP/1.1 410 ");
 	client_free(client);
+	ck_assert_uint_eq(counters.limit_events, 3);
 	client = watch("since=1002", "");
 	client_free(client);
 
@@ -633,7 +635,7 @@ START_TEST(too_many_are_refused)
 	}
 	extra = client_new("watch", "");
 	expect(extra, "HTTP/1.1 503 ");
-	ck_assert_uint_eq(counters.watchers_refused, 1);
+	ck_assert_uint_eq(counters.limit_watchers, 1);
 	client_free(extra);
 	client_free(clients[0]);
 	expect_watchers(LIMIT_WATCHERS - 1, clients[1]);
