@@ -45,9 +45,9 @@ def expect_closed(client, about):
         raise harness.Failure(f"{about}: still open") from None
 
 
-def limit_hits(daemon):
+def limit_hits(daemon, limit):
     text = daemon.http("GET", "/metrics")[1]
-    line = 'rosterd_limit_hit_total{limit="tcp-connections"} '
+    line = f'rosterd_limit_hit_total{{limit="{limit}"}} '
     return int(text.split(line)[1].split()[0])
 
 
@@ -90,14 +90,15 @@ def check_pieces(daemon):
 
 def check_per_client(daemon):
     """A client that opens more than its share pays with its own connections."""
-    before = limit_hits(daemon)
+    before = limit_hits(daemon, "tcp-per-client")
     other = wire.tcp_client(daemon.dns_port, "127.0.0.2")
     expect_served(other, 1, "another client before")
     clients = []
     for number in range(PER_CLIENT):
         clients.append(wire.tcp_client(daemon.dns_port))
         expect_served(clients[-1], number, f"connection {number}")
-    expect_equal(limit_hits(daemon), before, "limits hit by as many as are allowed")
+    expect_equal(limit_hits(daemon, "tcp-per-client"), before,
+                 "limits hit by as many as are allowed")
     expect_served(clients[0], 2, "the first, again")
     clients[1].sendall(wire.frame(wire.query(3, NAME))[:-1])  # unfinished is idle
     newest = []
@@ -105,7 +106,7 @@ def check_per_client(daemon):
         newest.append(wire.tcp_client(daemon.dns_port))
         expect_served(newest[-1], number, f"{number} more than allowed")
         expect_closed(clients[number], f"idle for longest, {number}")
-    expect_equal(limit_hits(daemon), before + 3, "limits hit")
+    expect_equal(limit_hits(daemon, "tcp-per-client"), before + 3, "limits hit")
     for client in [clients[0], *clients[4:], *newest, other]:
         expect_served(client, 4, "who is left")
     for client in [*clients, *newest, other]:
@@ -152,7 +153,7 @@ def check_deaf(daemon):
 def check_all_places(daemon):
     """Every place is taken by clients within their shares: the limit for idle ones gets shorter,
     and at the end the one idle for longest goes, whosever it is."""
-    before = limit_hits(daemon)
+    before = limit_hits(daemon, "tcp-connections")
     start = time.monotonic()
     clients = []
 
@@ -174,7 +175,7 @@ def check_all_places(daemon):
         clients.append(wire.tcp_client(daemon.dns_port, "127.0.2.1"))
         expect_served(clients[-1], 1, "the newcomer")
         expect_closed(clients[1], "idle for longest of all")
-        expect_equal(limit_hits(daemon), before + 1, "limits hit")
+        expect_equal(limit_hits(daemon, "tcp-connections"), before + 1, "limits hit")
         expect_served(clients[-2], 2, "the newest before")
     except TooSlow:
         print("too slow to know who is idle for longest")
