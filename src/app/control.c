@@ -371,11 +371,13 @@ static void reload(struct control *control)
 	control->api.refuses_loopback_checks =
 		refuses_loopback_checks(control, conf.check_loopback);
 	publish_soon(control);
+	counters_add(&control->counters.reloads, 1);
 	log_event(LOG_INFO, "reloaded", "zones", log_fmt("%zu", conf.n_zones), NULL);
 	conf_fini(&conf);
 	return;
 fail:
 	conf_fini(&conf);
+	counters_add(&control->counters.reloads_failed, 1);
 	log_event(LOG_ERROR, "reload-failed", "error", message, "now", "the old one stays", NULL);
 }
 

@@ -36,3 +36,8 @@ uint64_t clock_mono_ns(void)
 	assert(result == 0);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
+
+uint32_t clock_coarse_wall_s(void)
+{
+	return (uint32_t)(read_ms(CLOCK_REALTIME_COARSE) / 1000);
+}

@@ -17,6 +17,9 @@ uint64_t clock_coarse_ms(void);
 /* Monotonic nanoseconds, for how long something takes. */
 uint64_t clock_mono_ns(void);
 
+/* Seconds since 1970-01-01 UTC, up to one kernel tick late, without a system call. */
+uint32_t clock_coarse_wall_s(void);
+
 /* Milliseconds since 1970-01-01 UTC; for revisions and for people. */
 uint64_t clock_wall_ms(void);
 

@@ -57,6 +57,10 @@
 	X(policy_last, "rosterd_policy_acts_total", "serve=\"last\"",                           \
 	  "failure policies that began to act, by what is served")                              \
 	X(names_published, "rosterd_names_published_total", "", "names compiled and published") \
+	X(reloads, "rosterd_reloads_total", "result=\"done\"",                                  \
+	  "reloads of the configuration, by result")                                            \
+	X(reloads_failed, "rosterd_reloads_total", "result=\"failed\"",                         \
+	  "reloads of the configuration, by result")                                            \
 	X(limit_udp_query, "rosterd_limit_hit_total", "limit=\"udp-query\"",                    \
 	  "what passed a limit, by its name")                                                   \
 	X(limit_tcp_connections, "rosterd_limit_hit_total", "limit=\"tcp-connections\"",        \

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/process.h"
 
-#include <dirent.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+enum {
+	FDS_AT_ONCE = 64,
+};
 
 static double read_s(clockid_t id)
 {
@@ -42,18 +47,44 @@ static void read_stat(struct process *process)
 	process->resident_len = resident_pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The folder holds ".", ".." and, while we look, our own descriptor too. */
+/* How many places the kernel's table of descriptors has: none is open behind its end. */
+static int read_fd_places(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[256];
+	int n = 0;
+
+	while (file && fgets(line, sizeof(line), file) && sscanf(line, "FDSize: %d", &n) != 1)
+		;
+	if (file)
+		fclose(file);
+	return n;
+}
+
+/*
+ * Whoever asks for metrics must not hold up the others. Since Linux 6.2 the folder's size is the
+ * number; before, each descriptor is asked whether it is there, which takes a quarter of the time
+ * of listing the folder.
+ */
 static uint64_t count_fds(void)
 {
-	DIR *folder = opendir("/proc/self/fd");
+	struct pollfd fds[FDS_AT_ONCE];
+	struct stat folder;
+	int n_places;
 	uint64_t n = 0;
 
-	if (!folder)
-		return 0;
-	while (readdir(folder))
-		n++;
-	closedir(folder);
-	return n > 3 ? n - 3 : 0;
+	if (stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0)
+		return (uint64_t)folder.st_size;
+	n_places = read_fd_places();
+	for (int first = 0; first < n_places; first += FDS_AT_ONCE) {
+		for (int i = 0; i < FDS_AT_ONCE; i++)
+			fds[i] = (struct pollfd){ .fd = first + i };
+		if (poll(fds, FDS_AT_ONCE, 0) < 0)
+			return 0;
+		for (int i = 0; i < FDS_AT_ONCE; i++)
+			n += !(fds[i].revents & POLLNVAL);
+	}
+	return n;
 }
 
 void process_read(struct process *process)

@@ -53,7 +53,7 @@ struct answer_time worker_time(void)
 {
 	return (struct answer_time){
 		.mono_ms = clock_coarse_ms(),
-		.wall_s = (uint32_t)(clock_wall_ms() / 1000),
+		.wall_s = clock_coarse_wall_s(),
 	};
 }
 

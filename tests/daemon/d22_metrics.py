@@ -22,7 +22,7 @@ FAMILIES = {
     "counter": """
         dns_queries dns_zone_queries dns_replies dns_dropped dns_truncated dns_cookies
         dns_tcp_connections dns_tcp_idle http_requests registrations heartbeats deregistrations
-        expiries changes_refused checks policy_acts names_published limit_hit""",
+        expiries changes_refused checks policy_acts names_published reloads limit_hit""",
     "gauge": "services instances admin_instances revision watchers build_info",
     "histogram": "dns_answer_seconds control_round_seconds",
 }
@@ -35,7 +35,7 @@ PROCESS = {
 LABELS = {
     "protocol": r"udp|tcp", "type": r"[A-Z]{1,6}|other|none", "rcode": r"[A-Z]+",
     "reason": r"not-a-query|oversize|send", "state": r"new|valid|bad|auto|up|down|drain",
-    "code": r"[245]xx|400|404|409|503", "result": r"pass|warn|fail", "serve": r"all|last",
+    "code": r"[245]xx|400|404|409|503", "result": r"pass|warn|fail|done|failed", "serve": r"all|last",
     "status": r"passing|warning|critical", "version": r"[\w.~+-]+", "limit": r"[a-z-]+",
     "le": r"[0-9.e+-]+|\+Inf", "zone": r"(service|eu|other)\.local\.|none",
 }
@@ -295,6 +295,7 @@ def check_reload(daemon, config):
                      + ['rosterd_dns_zone_queries_total{zone="none"}'], "zones")
         expect_equal((after[key % "service"], after[key % zone]), (before[key % "service"], 0),
                      "counts of the zone that stays, and of the new one")
+    expect_equal(after['rosterd_reloads_total{result="done"}'], 2, "reloads")
 
 
 def check_process(daemon, started_s):
