@@ -21,6 +21,12 @@
 	  "DNS messages left unanswered")                                                          \
 	X(send_failed, "rosterd_dns_dropped_total", "reason=\"send\"",                             \
 	  "DNS messages left unanswered")                                                          \
+	X(rate_limited, "rosterd_dns_dropped_total", "reason=\"rate-limit\"",                      \
+	  "DNS messages left unanswered")                                                          \
+	X(rate_slipped, "rosterd_dns_rate_slipped_total", "",                                      \
+	  "DNS replies cut to TC by the rate limit")                                               \
+	X(amplified, "rosterd_dns_amplified_total", "",                                            \
+	  "DNS replies over 5 times their question, to addresses that proved nothing")             \
 	X(noerror, "rosterd_dns_replies_total", "rcode=\"NOERROR\"", "DNS replies by rcode")       \
 	X(formerr, "rosterd_dns_replies_total", "rcode=\"FORMERR\"", "DNS replies by rcode")       \
 	X(servfail, "rosterd_dns_replies_total", "rcode=\"SERVFAIL\"", "DNS replies by rcode")     \

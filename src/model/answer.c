@@ -276,6 +276,7 @@ size_t answer(struct answer *answer, const struct answer_peer *peer, const struc
 	};
 	unsigned opcode;
 
+	answer->is_proven = false;
 	counters_add(peer->transport == ANSWER_TCP ? &answer->counters->tcp_queries
 						   : &answer->counters->udp_queries,
 		     1);

@@ -32,6 +32,8 @@ struct answer {
 	struct counters *counters; /* the calling thread's */
 	const struct answer_identity *identity;
 	struct random random;
+	/* The last query had a cookie of ours: its sender's address is not forged. */
+	bool is_proven;
 };
 
 enum answer_transport {
