@@ -21,7 +21,9 @@
 #define DEFAULT_DATA   "./rosterd-data"
 
 enum {
-	DEFAULT_TTL_S = 5
+	DEFAULT_TTL_S = 5,
+	DEFAULT_RATE = 200, /* as NSD */
+	DEFAULT_SLIP = 2,   /* as NSD */
 };
 
 static void zones_fini(struct conf *conf)
@@ -46,6 +48,7 @@ void conf_fini(struct conf *conf)
 		return;
 	zones_fini(conf);
 	free(conf->dns);
+	free(conf->rate_limit.allow);
 	free(conf->http);
 	free(conf->data);
 	*conf = (struct conf){ 0 };
@@ -120,6 +123,16 @@ static unsigned count_processors(void)
 	return n > LIMIT_WORKERS ? LIMIT_WORKERS : (unsigned)n;
 }
 
+static int allow_private(struct udp_limit_options *limit)
+{
+	limit->allow = calloc(udp_limit_n_private, sizeof(*limit->allow));
+	if (!limit->allow)
+		return -1;
+	memcpy(limit->allow, udp_limit_private, udp_limit_n_private * sizeof(*limit->allow));
+	limit->n_allow = udp_limit_n_private;
+	return 0;
+}
+
 static int apply_defaults(struct conf *conf, const struct conf_flags *flags, char **zone_dir)
 {
 	static const char *const dns = DEFAULT_DNS, *const http = DEFAULT_HTTP;
@@ -136,6 +149,8 @@ static int apply_defaults(struct conf *conf, const struct conf_flags *flags, cha
 		conf->workers = count_processors();
 	if (!conf->ttl_s)
 		conf->ttl_s = DEFAULT_TTL_S;
+	if (!conf->rate_limit.allow && allow_private(&conf->rate_limit))
+		return -1;
 	if (!*zone_dir)
 		*zone_dir = flags->file ? conf_file_path(flags->file, "zones")
 					: strdup(ROSTERD_SYSCONFDIR "/zones");
@@ -171,7 +186,7 @@ int conf_load(struct conf *conf, const struct conf_flags *flags, char *message, 
 {
 	char *zone_dir = NULL;
 
-	*conf = (struct conf){ 0 };
+	*conf = (struct conf){ .rate_limit = { .rate = DEFAULT_RATE, .slip = DEFAULT_SLIP } };
 	if (flags->file && conf_file_read(flags->file, conf, &zone_dir, message, message_size) < 0)
 		goto err;
 	if (apply_flags(conf, flags, message, message_size) < 0)

@@ -12,6 +12,7 @@
  *       identity: dns1
  *       version: none of your business
  *       check-loopback: false
+ *       rate-limit: {rate: 200, slip: 2, allow: [10.0.0.0/8]}
  *     zone:
  *       - domain: service.local
  *         file: service.local.zone
@@ -30,6 +31,7 @@
 #define ROSTERD_APP_CONF_H
 
 #include "io/listen.h"
+#include "io/udp_limit.h"
 #include "model/compile.h"
 
 /* Exit codes of rosterd (sysexits.h knows 78 as EX_CONFIG). */
@@ -68,6 +70,7 @@ struct conf {
 	char identity[CONF_SAYING]; /* "": not told */
 	char version[CONF_SAYING];  /* "": not told */
 	enum conf_loopback check_loopback;
+	struct udp_limit_options rate_limit;
 };
 
 /* What the command line says. Strings point into argv. */

@@ -4,6 +4,7 @@
 #include "app/conf_value.h"
 #include "base/file.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -285,6 +286,67 @@ static int apply_check_loopback(struct reader *reader, const yaml_node_t *value,
 	return 0;
 }
 
+static int read_number(struct reader *reader, const yaml_node_t *value, uint32_t max,
+		       uint32_t *number)
+{
+	const char *text = read_text(reader, value);
+	char reason[64];
+
+	if (!text)
+		return -1;
+	if (conf_value_number(text, max, number))
+		return 0;
+	snprintf(reason, sizeof(reason), "is no number from 0 to %" PRIu32, max);
+	return fail_value(reader, value, reason);
+}
+
+static int apply_rate(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_number(reader, value, LIMIT_RATE, &((struct udp_limit_options *)target)->rate);
+}
+
+static int apply_slip(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_number(reader, value, LIMIT_RATE_SLIP,
+			   &((struct udp_limit_options *)target)->slip);
+}
+
+/* "none" is the list without an entry, as nothing at all is the default. */
+static int apply_allow(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	struct udp_limit_options *limit = target;
+	const char *text, *reason;
+
+	if (!limit->allow)
+		limit->allow = calloc(LIMIT_RATE_ALLOW, sizeof(*limit->allow));
+	if (!limit->allow)
+		return fail_memory(reader, value);
+	if (value->type == YAML_SEQUENCE_NODE)
+		return read_list(reader, value, apply_allow, target);
+	if (!(text = read_text(reader, value)))
+		return -1;
+	if (strcmp(text, "none") == 0)
+		return 0;
+	if (limit->n_allow == LIMIT_RATE_ALLOW)
+		return fail_value(reader, value, "is one network too many");
+	if (!udp_limit_network_parse(text, &limit->allow[limit->n_allow], &reason))
+		return fail_value(reader, value, reason);
+	limit->n_allow++;
+	return 0;
+}
+
+static int apply_rate_limit(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	static const struct key keys[] = {
+		{ "rate", apply_rate },
+		{ "slip", apply_slip },
+		{ "allow", apply_allow },
+	};
+
+	return read_mapping(reader, value, keys, sizeof(keys) / sizeof(keys[0]),
+			    &((struct conf *)target)->rate_limit);
+}
+
 static const struct key server_keys[] = {
 	{ "dns", apply_dns },
 	{ "http", apply_http },
@@ -295,6 +357,7 @@ static const struct key server_keys[] = {
 	{ "identity", apply_identity },
 	{ "version", apply_version },
 	{ "check-loopback", apply_check_loopback },
+	{ "rate-limit", apply_rate_limit },
 };
 
 /* ---- zone ---- */

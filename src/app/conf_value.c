@@ -42,7 +42,7 @@ bool conf_value_domain(const char *text, struct conf_zone *zone, const char **re
 	return zone->domain;
 }
 
-static bool parse_number(const char *text, uint32_t max, uint32_t *value)
+bool conf_value_number(const char *text, uint32_t max, uint32_t *value)
 {
 	uint64_t sum = 0;
 
@@ -64,7 +64,7 @@ bool conf_value_workers(const char *text, unsigned *workers, const char **reason
 	static char range[64];
 	uint32_t value;
 
-	if (parse_number(text, LIMIT_WORKERS, &value) && value > 0) {
+	if (conf_value_number(text, LIMIT_WORKERS, &value) && value > 0) {
 		*workers = value;
 		return true;
 	}
@@ -78,7 +78,7 @@ bool conf_value_ttl(const char *text, uint32_t *ttl_s, const char **reason)
 	static char range[64];
 	uint64_t ms;
 
-	if (parse_number(text, LIMIT_TTL_S, ttl_s) && *ttl_s > 0)
+	if (conf_value_number(text, LIMIT_TTL_S, ttl_s) && *ttl_s > 0)
 		return true;
 	if (record_duration_parse(text, &ms) && ms % 1000 == 0 && ms > 0 &&
 	    ms / 1000 <= LIMIT_TTL_S) {

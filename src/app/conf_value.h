@@ -11,6 +11,9 @@
 /* Fills zone->origin and zone->domain, which is heap-allocated. The root is refused. */
 bool conf_value_domain(const char *text, struct conf_zone *zone, const char **reason);
 
+/* Decimal digits, at most `max`; no reason. */
+bool conf_value_number(const char *text, uint32_t max, uint32_t *value);
+
 bool conf_value_workers(const char *text, unsigned *workers, const char **reason);
 
 /* A duration of whole seconds, or a number of seconds; 1 to LIMIT_TTL_S. */

@@ -328,6 +328,12 @@ static bool same_addresses(const struct listen_address *a, size_t n_a,
 	return true;
 }
 
+static bool same_limits(const struct udp_limit_options *a, const struct udp_limit_options *b)
+{
+	return a->rate == b->rate && a->slip == b->slip && a->n_allow == b->n_allow &&
+	       memcmp(a->allow, b->allow, a->n_allow * sizeof(*a->allow)) == 0;
+}
+
 /* What is fixed while the process lives is named if the new configuration differs. */
 static void warn_fixed(const struct conf *old, const struct conf *new)
 {
@@ -338,6 +344,7 @@ static void warn_fixed(const struct conf *old, const struct conf *new)
 		{ "dns", same_addresses(old->dns, old->n_dns, new->dns, new->n_dns) },
 		{ "http", same_addresses(old->http, old->n_http, new->http, new->n_http) },
 		{ "workers", old->workers == new->workers },
+		{ "rate-limit", same_limits(&old->rate_limit, &new->rate_limit) },
 		{ "data", strcmp(old->data, new->data) == 0 },
 		{ "identity", strcmp(old->identity, new->identity) == 0 },
 		{ "version", strcmp(old->version, new->version) == 0 },
@@ -596,7 +603,7 @@ static int open_doors(struct control *control)
 	struct conf *conf = control->conf;
 
 	control->workers = workers_new(conf->workers, conf->dns, conf->n_dns, control->catalog,
-				       &control->identity);
+				       &control->identity, &conf->rate_limit);
 	if (!control->workers || open_http(control))
 		return -1;
 	control->probe = probe_new(control->results, 0);

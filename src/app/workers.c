@@ -35,7 +35,8 @@ static void log_failure(const struct listen_address *address, const char *what)
 		  strerror(errno), "errno", log_fmt("%d", errno), NULL);
 }
 
-static int open_door(struct door *door, struct worker *worker, struct listen_address *address)
+static int open_door(struct door *door, struct worker *worker, struct listen_address *address,
+		     const struct udp_limit_options *limit)
 {
 	int fd = listen_udp(address);
 
@@ -43,7 +44,7 @@ static int open_door(struct door *door, struct worker *worker, struct listen_add
 		log_failure(address, "dns-udp");
 		return -1;
 	}
-	door->udp = udp_new(worker, fd, listen_is_wildcard(address));
+	door->udp = udp_new(worker, fd, listen_is_wildcard(address), limit);
 	if (!door->udp) {
 		log_failure(address, "dns-udp");
 		close(fd);
@@ -64,7 +65,8 @@ static int open_door(struct door *door, struct worker *worker, struct listen_add
 }
 
 static int open_doors(struct workers *workers, struct listen_address *addresses,
-		      const struct catalog *catalog, const struct answer_identity *identity)
+		      const struct catalog *catalog, const struct answer_identity *identity,
+		      const struct udp_limit_options *limit)
 {
 	for (size_t i = 0; i < workers->n_addresses; i++) {
 		if (listen_probe(&addresses[i])) {
@@ -83,7 +85,7 @@ static int open_doors(struct workers *workers, struct listen_address *addresses,
 			struct door *door = &workers->doors[w * workers->n_addresses + i];
 
 			door->workers = workers;
-			if (open_door(door, workers->workers[w], &addresses[i]))
+			if (open_door(door, workers->workers[w], &addresses[i], limit))
 				return -1;
 		}
 	}
@@ -91,7 +93,8 @@ static int open_doors(struct workers *workers, struct listen_address *addresses,
 }
 
 struct workers *workers_new(unsigned n, struct listen_address *addresses, size_t n_addresses,
-			    const struct catalog *catalog, const struct answer_identity *identity)
+			    const struct catalog *catalog, const struct answer_identity *identity,
+			    const struct udp_limit_options *limit)
 {
 	struct workers *workers = calloc(1, sizeof(*workers));
 
@@ -103,7 +106,7 @@ struct workers *workers_new(unsigned n, struct listen_address *addresses, size_t
 	workers->doors = calloc(n * n_addresses, sizeof(*workers->doors));
 	if (!workers->workers || !workers->doors)
 		goto no_memory;
-	if (open_doors(workers, addresses, catalog, identity)) {
+	if (open_doors(workers, addresses, catalog, identity, limit)) {
 		workers_free(workers);
 		return NULL;
 	}

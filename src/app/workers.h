@@ -9,16 +9,19 @@
 
 #include "base/counters.h"
 #include "io/listen.h"
+#include "io/udp_limit.h"
 #include "model/answer.h"
 
 struct workers;
 
 /*
- * Opens every socket; a port of 0 in `addresses` is replaced by the one that was chosen. NULL with
- * one log line that names address and error.
+ * Opens every socket; what is pointed to stays with the caller and as it is; a port of 0 in
+ * `addresses` is replaced by the one that was chosen. NULL with one log line that names address and
+ * error.
  */
 struct workers *workers_new(unsigned n, struct listen_address *addresses, size_t n_addresses,
-			    const struct catalog *catalog, const struct answer_identity *identity);
+			    const struct catalog *catalog, const struct answer_identity *identity,
+			    const struct udp_limit_options *limit);
 
 /* Starts the threads. -1 with a log line. */
 int workers_start(struct workers *workers);

@@ -22,6 +22,12 @@
 	  "DNS messages left unanswered, by reason")                                            \
 	X(send_failed, "rosterd_dns_dropped_total", "reason=\"send\"",                          \
 	  "DNS messages left unanswered, by reason")                                            \
+	X(rate_limited, "rosterd_dns_dropped_total", "reason=\"rate-limit\"",                   \
+	  "DNS messages left unanswered, by reason")                                            \
+	X(rate_slipped, "rosterd_dns_rate_slipped_total", "",                                   \
+	  "DNS replies cut to TC by the rate limit")                                            \
+	X(amplified, "rosterd_dns_amplified_total", "",                                         \
+	  "DNS replies over 5 times their question, to who proved no address")                  \
 	X(truncated, "rosterd_dns_truncated_total", "", "DNS replies with TC set")              \
 	X(cookies_new, "rosterd_dns_cookies_total", "state=\"new\"",                            \
 	  "DNS queries with a cookie, by its state")                                            \

@@ -16,6 +16,10 @@
 	X(UDP_QUERY, 1536, "octets", "no honest query is longer; longer ones are dropped")     \
 	X(UDP_BATCH, 64, "packets", "recvmmsg batch; more gains nothing measurable")           \
 	X(UDP_BURST, 16, "batches", "read in a row before TCP and timers get their turn")      \
+	X(RATE, 1000000, "replies a second", "more is no limit")                               \
+	X(RATE_SLIP, 1000, "replies", "one in so many that are limited goes as TC")            \
+	X(RATE_ALLOW, 64, "networks", "each reply to a stranger is compared with all")         \
+	X(RATE_BUCKETS, 131072, "buckets a socket", "networks x kinds of replies; 2 MiB")      \
 	X(TCP_MESSAGE, 65535, "octets", "RFC 1035 4.2.2: the length field has 16 bits")        \
 	X(TCP_CONNECTIONS, 1024, "connections a worker",                                       \
 	  "an idle one takes about 1 KiB, one that reads nothing 320 KiB")                     \

@@ -31,6 +31,7 @@ struct packet {
 struct udp {
 	struct worker *worker;
 	struct event *event;
+	struct udp_limit *limit;
 	int fd;
 	bool is_wildcard;
 	struct mmsghdr in[LIMIT_UDP_BATCH];
@@ -93,6 +94,45 @@ static struct answer_peer peer_of(const struct sockaddr_storage *sockaddr)
 	return peer;
 }
 
+/* Header and question of a reply, with TC. */
+static size_t cut_to_question(uint8_t *message, size_t len)
+{
+	size_t end = WIRE_HEADER;
+
+	if (wire_get16(message + 4) == 1) {
+		while (end < len && message[end])
+			end += 1u + message[end];
+		end += 1 + 2 * sizeof(uint16_t);
+	}
+	wire_set16(message + 2, wire_get16(message + 2) | WIRE_TC);
+	memset(message + 6, 0, WIRE_HEADER - 6);
+	return end < len ? end : len;
+}
+
+/* The length of a reply to somebody whom it may hurt; 0: it is left out. */
+static size_t limit_reply(struct udp *udp, const struct answer_peer *peer, uint8_t *message,
+			  size_t len, size_t question_len, uint64_t now_ms)
+{
+	struct counters *counters = &udp->worker->counters;
+
+	if (udp->worker->answer.is_proven)
+		return len;
+	if (udp_limit_amplifies(len, question_len))
+		counters_add(&counters->amplified, 1);
+	switch (udp_limit_look(udp->limit, peer->address, peer->address_len, message, len,
+			       question_len, now_ms)) {
+	case UDP_LIMIT_SLIP:
+		counters_add(&counters->rate_slipped, 1);
+		return cut_to_question(message, len);
+	case UDP_LIMIT_DROP:
+		counters_add(&counters->rate_limited, 1);
+		return 0;
+	case UDP_LIMIT_PASS:
+		break;
+	}
+	return len;
+}
+
 static void answer_batch(struct udp *udp, unsigned n)
 {
 	struct worker *worker = udp->worker;
@@ -112,6 +152,9 @@ static void answer_batch(struct udp *udp, unsigned n)
 			continue;
 		}
 		len = answer(&worker->answer, &peer, &time, packet->message, udp->in[i].msg_len);
+		if (len && !udp_limit_exempts(udp->limit, peer.address, peer.address_len))
+			len = limit_reply(udp, &peer, packet->message, len, udp->in[i].msg_len,
+					  time.mono_ms);
 		if (len == 0)
 			continue;
 		if (query->msg_controllen)
@@ -201,7 +244,8 @@ static void on_readable(evutil_socket_t fd, short what, void *cookie)
 	worker_leave(udp->worker);
 }
 
-struct udp *udp_new(struct worker *worker, int fd, bool is_wildcard)
+struct udp *udp_new(struct worker *worker, int fd, bool is_wildcard,
+		    const struct udp_limit_options *options)
 {
 	struct udp *udp = calloc(1, sizeof(*udp));
 
@@ -211,6 +255,7 @@ struct udp *udp_new(struct worker *worker, int fd, bool is_wildcard)
 		.worker = worker,
 		.fd = fd,
 		.is_wildcard = is_wildcard,
+		.limit = udp_limit_new(options),
 		.n_used = LIMIT_UDP_BATCH,
 	};
 	for (size_t i = 0; i < LIMIT_UDP_BATCH; i++) {
@@ -225,9 +270,10 @@ struct udp *udp_new(struct worker *worker, int fd, bool is_wildcard)
 		};
 	}
 	udp->event = event_new(worker->base, fd, EV_READ | EV_PERSIST, on_readable, udp);
-	if (!udp->event || event_add(udp->event, NULL)) {
+	if (!udp->limit || !udp->event || event_add(udp->event, NULL)) {
 		if (udp->event)
 			event_free(udp->event);
+		udp_limit_free(udp->limit);
 		free(udp);
 		errno = ENOMEM;
 		return NULL;
@@ -240,6 +286,7 @@ void udp_free(struct udp *udp)
 	if (!udp)
 		return;
 	event_free(udp->event);
+	udp_limit_free(udp->limit);
 	close(udp->fd);
 	free(udp);
 }

@@ -269,6 +269,7 @@ size_t answer(struct answer *answer, const struct answer_peer *peer, const struc
 	};
 	unsigned opcode;
 
+	answer->is_proven = false;
 	if (!wire_is_query(message, len)) {
 		count_unread(answer, peer);
 		counters_add(&answer->counters->silent, 1);

@@ -34,6 +34,8 @@ struct answer {
 	struct random random;
 	struct answer_counts counts;
 	unsigned reader; /* of the catalog, to count by; CATALOG_NOBODY unless the owner sets it */
+	/* The last query had a cookie of ours: its sender's address is not forged. */
+	bool is_proven;
 };
 
 /* Who asks. */

@@ -14,33 +14,36 @@ static uint8_t *add_option(struct answer_edns *edns, uint16_t code, size_t len)
 	return at + 4;
 }
 
-static _Atomic uint64_t *cookie_counter(const struct answer *answer, const struct wire_query *query,
-					const struct answer_peer *peer,
-					const struct answer_time *time)
+static void look_at_cookie(struct answer *answer, const struct wire_query *query,
+			   const struct answer_peer *peer, const struct answer_time *time)
 {
-	if (query->cookie_len == COOKIE_CLIENT)
-		return &answer->counters->cookies_new;
-	return cookie_verify(&answer->identity->cookie_secret, peer->address, peer->address_len,
-			     time->wall_s, query->cookie, query->cookie_len)
-		       ? &answer->counters->cookies_valid
-		       : &answer->counters->cookies_bad;
+	struct counters *counters = answer->counters;
+
+	if (query->cookie_len == COOKIE_CLIENT) {
+		counters_add(&counters->cookies_new, 1);
+		return;
+	}
+	answer->is_proven =
+		cookie_verify(&answer->identity->cookie_secret, peer->address, peer->address_len,
+			      time->wall_s, query->cookie, query->cookie_len);
+	counters_add(answer->is_proven ? &counters->cookies_valid : &counters->cookies_bad, 1);
 }
 
 /* Every cookie is answered with a fresh one; a bad one costs its client nothing (RFC 7873 5.2.3).
  */
-static void add_cookie(struct answer_edns *edns, const struct answer *answer,
+static void add_cookie(struct answer_edns *edns, struct answer *answer,
 		       const struct wire_query *query, const struct answer_peer *peer,
 		       const struct answer_time *time)
 {
 	uint8_t *whole = add_option(edns, EDNS_COOKIE, COOKIE_WHOLE);
 
-	counters_add(cookie_counter(answer, query, peer, time), 1);
+	look_at_cookie(answer, query, peer, time);
 	memcpy(whole, query->cookie, COOKIE_CLIENT);
 	cookie_make(&answer->identity->cookie_secret, peer->address, peer->address_len,
 		    time->wall_s, whole);
 }
 
-size_t answer_edns_prepare(struct answer_edns *edns, const struct answer *answer,
+size_t answer_edns_prepare(struct answer_edns *edns, struct answer *answer,
 			   const struct wire_query *query, const struct answer_peer *peer,
 			   const struct answer_time *time)
 {

@@ -18,7 +18,7 @@ struct answer_edns {
  * Makes the options that the query asks for: NSID, a cookie, keepalive (TCP). Returns the octets
  * that the OPT record will take.
  */
-size_t answer_edns_prepare(struct answer_edns *edns, const struct answer *answer,
+size_t answer_edns_prepare(struct answer_edns *edns, struct answer *answer,
 			   const struct wire_query *query, const struct answer_peer *peer,
 			   const struct answer_time *time);
 

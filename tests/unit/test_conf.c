@@ -198,7 +198,7 @@ START_TEST(unknown_key_names_the_nearest)
 		  "3:12: unknown key 'tags', did you mean 'tag'?");
 	check_bad(
 		"server: {listen: x}\n",
-		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback)");
+		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback, rate-limit)");
 }
 END_TEST
 
@@ -219,6 +219,38 @@ START_TEST(loopback_checks)
 		conf_fini(&conf);
 	}
 	check_bad("server: {check-loopback: yes}\n", "1:26: 'yes' is neither true nor false");
+}
+END_TEST
+
+START_TEST(rate_limit)
+{
+	ck_assert_int_eq(load("server: {ttl: 1}\n"), 0);
+	ck_assert_uint_eq(conf.rate_limit.rate, 200);
+	ck_assert_uint_eq(conf.rate_limit.slip, 2);
+	ck_assert_uint_eq(conf.rate_limit.n_allow, udp_limit_n_private);
+	conf_fini(&conf);
+	ck_assert_int_eq(
+		load("server: {rate-limit: {rate: 7, slip: 0, allow: [10.0.0.0/8, \"::1\"]}}\n"),
+		0);
+	ck_assert_uint_eq(conf.rate_limit.rate, 7);
+	ck_assert_uint_eq(conf.rate_limit.slip, 0);
+	ck_assert_uint_eq(conf.rate_limit.n_allow, 2);
+	ck_assert_uint_eq(conf.rate_limit.allow[0].bits, 8);
+	ck_assert_uint_eq(conf.rate_limit.allow[1].len, 16);
+	conf_fini(&conf);
+	ck_assert_int_eq(load("server: {rate-limit: {allow: none}}\n"), 0);
+	ck_assert_uint_eq(conf.rate_limit.n_allow, 0);
+	conf_fini(&conf);
+	check_bad("server: {rate-limit: {rate: -1}}\n",
+		  "1:29: '-1' is no number from 0 to 1000000");
+	check_bad("server: {rate-limit: {slip: 1001}}\n",
+		  "1:29: '1001' is no number from 0 to 1000");
+	check_bad("server: {rate-limit: {allow: [10.0.0.1/8]}}\n",
+		  "1:31: '10.0.0.1/8' has bits set behind the network's");
+	check_bad("server: {rate-limit: {allow: 10.0.0.0/33}}\n",
+		  "1:30: '10.0.0.0/33' is no network: an address, and perhaps '/' and its bits");
+	check_bad("server: {rate-limit: {rat: 1}}\n",
+		  "1:23: unknown key 'rat', did you mean 'rate'?");
 }
 END_TEST
 
@@ -457,6 +489,7 @@ int main(void)
 	tcase_add_test(tcase, ttl_is_a_duration_or_seconds);
 	tcase_add_test(tcase, unknown_key_names_the_nearest);
 	tcase_add_test(tcase, loopback_checks);
+	tcase_add_test(tcase, rate_limit);
 	tcase_add_test(tcase, repeated_things_are_refused);
 	tcase_add_test(tcase, wrong_types_and_ranges);
 	tcase_add_test(tcase, zones_must_be_servable);

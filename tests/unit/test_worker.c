@@ -101,6 +101,8 @@ static void make_zone(void)
 	catalog_publish(catalog, 1);
 }
 
+static const struct udp_limit_options no_limit = { .rate = 0 };
+
 static void make_worker(const char *address_text)
 {
 	const char *reason;
@@ -112,7 +114,7 @@ static void make_worker(const char *address_text)
 	ck_assert_ptr_nonnull(worker);
 	fd = listen_udp(&udp_address);
 	ck_assert_int_ge(fd, 0);
-	udp = udp_new(worker, fd, listen_is_wildcard(&udp_address));
+	udp = udp_new(worker, fd, listen_is_wildcard(&udp_address), &no_limit);
 	ck_assert_ptr_nonnull(udp);
 	fd = listen_tcp_shared(&tcp_address);
 	ck_assert_int_ge(fd, 0);
