@@ -12,6 +12,8 @@
  *       identity: dns1
  *       version: none of your business
  *       check-loopback: false
+ *       http-names: [rosterd.example.net]
+ *       http-origins: [https://ops.example.net]
  *     zone:
  *       - domain: service.local
  *         file: service.local.zone
@@ -29,6 +31,7 @@
 #ifndef ROSTERD_APP_CONF_H
 #define ROSTERD_APP_CONF_H
 
+#include "api/guard.h"
 #include "io/listen.h"
 #include "model/compile.h"
 
@@ -68,6 +71,7 @@ struct conf {
 	char identity[CONF_SAYING]; /* "": not told */
 	char version[CONF_SAYING];  /* "": not told */
 	enum conf_loopback check_loopback;
+	struct guard guard;
 };
 
 /* What the command line says. Strings point into argv. */

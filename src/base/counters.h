@@ -37,6 +37,8 @@
 	X(tcp_idle, "rosterd_dns_tcp_idle_total", "", "TCP connections closed for idleness")       \
 	X(http_requests, "rosterd_http_requests_total", "", "HTTP requests answered")              \
 	X(http_refused, "rosterd_limit_hit_total", "limit=\"http-connections\"", "limits reached") \
+	X(http_client_refused, "rosterd_limit_hit_total", "limit=\"http-per-client\"",             \
+	  "limits reached")                                                                        \
 	X(watchers_refused, "rosterd_limit_hit_total", "limit=\"watchers\"", "limits reached")     \
 	X(watchers_cut, "rosterd_limit_hit_total", "limit=\"watch-output\"", "limits reached")     \
 	X(registrations, "rosterd_registrations_total", "", "registrations applied")               \
