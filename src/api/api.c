@@ -19,10 +19,20 @@ static const struct {
 	int status;
 	const char *code;
 } error_codes[] = {
-	{ 400, "bad-request" },     { 404, "not-found" },          { 405, "method-not-allowed" },
-	{ 408, "timeout" },         { 409, "conflict" },           { 410, "gone" },
-	{ 413, "too-large" },       { 417, "expectation-failed" }, { 431, "headers-too-large" },
-	{ 501, "not-implemented" }, { 503, "unavailable" },        { 505, "version-not-supported" },
+	{ 400, "bad-request" },
+	{ 403, "forbidden" },
+	{ 404, "not-found" },
+	{ 405, "method-not-allowed" },
+	{ 408, "timeout" },
+	{ 409, "conflict" },
+	{ 410, "gone" },
+	{ 413, "too-large" },
+	{ 421, "misdirected" },
+	{ 417, "expectation-failed" },
+	{ 431, "headers-too-large" },
+	{ 501, "not-implemented" },
+	{ 503, "unavailable" },
+	{ 505, "version-not-supported" },
 };
 
 static const char *error_code(int status)
@@ -207,6 +217,18 @@ enum api_query api_query_get(const char *query, const char *key, char *text, siz
 	return API_QUERY_ABSENT;
 }
 
+/* One object, where an array may be sixteen times as long. */
+static bool is_too_long(const struct api_request *request)
+{
+	size_t at = 0;
+
+	if (request->body_len <= LIMIT_HTTP_SINGLE)
+		return false;
+	while (at < request->body_len && strchr(" \t\r\n", request->body[at]))
+		at++;
+	return at == request->body_len || request->body[at] != '[';
+}
+
 static void call_route(struct api *api, const struct api_route *route,
 		       const struct api_request *request, const struct segment *segments, size_t n,
 		       uint64_t now_ms, struct api_reply *reply)
@@ -266,9 +288,22 @@ void api_handle(struct api *api, const struct api_route *routes, size_t n_routes
 	enum api_method method = request->method == API_HEAD ? API_GET : request->method;
 	char allow[sizeof(reply->allow)] = "";
 	struct segment segments[API_SEGMENTS];
+	const char *reason;
 	size_t n;
+	int status;
 
 	*reply = (struct api_reply){ .status = 0 };
+	if (api->guard && !guard_passes(api->guard, request->host, request->origin, request->local,
+					&status, &reason)) {
+		api_reply_error(reply, status, NULL, "%s", reason);
+		return;
+	}
+	if (is_too_long(request)) {
+		counters_add(&api->counters->limit_http_single, 1);
+		api_reply_error(reply, 413, NULL, "one object takes at most %d octets, an array %d",
+				LIMIT_HTTP_SINGLE, LIMIT_HTTP_BODY);
+		return;
+	}
 	for (size_t i = 0; i < n_routes; i++) {
 		if (!match(routes[i].path, request->path, segments, &n))
 			continue;

@@ -10,6 +10,7 @@
 #define ROSTERD_API_API_H
 
 #include "model/answer_counts.h"
+#include "api/guard.h"
 #include "model/registry.h"
 
 enum api_method {
@@ -32,6 +33,8 @@ struct api_request {
 	const char *body;
 	size_t body_len;
 	const struct address *caller; /* the peer's address */
+	const struct address *local;  /* ours, that it has connected to */
+	const char *host, *origin;    /* header values; NULL: none */
 	const char *last_event_id;    /* of a reader of events that comes again; NULL: none */
 };
 
@@ -99,6 +102,8 @@ struct api {
 	 * may trust this host, and whoever registers may be another.
 	 */
 	bool refuses_loopback_checks;
+	/* Who may ask at all; NULL: nobody is asked. */
+	const struct guard *guard;
 };
 
 /* A parameter of a query: what became of looking for it. */
@@ -131,8 +136,8 @@ struct api_route {
 
 /*
  * Answers one request by the routes of a dialect: 404 for a path that none has, 405 for a method
- * that its path lacks. Always fills `reply`: what went wrong is a reply too. The caller frees it
- * with api_reply_fini().
+ * that its path lacks, 413 for a body of over LIMIT_HTTP_SINGLE that is no array. Always fills
+ * `reply`: what went wrong is a reply too. The caller frees it with api_reply_fini().
  */
 void api_handle(struct api *api, const struct api_route *routes, size_t n_routes,
 		const struct api_request *request, uint64_t now_ms, struct api_reply *reply);

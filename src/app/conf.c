@@ -42,11 +42,20 @@ static void zones_fini(struct conf *conf)
 	conf->n_zones = 0;
 }
 
+static void texts_fini(char **list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(list[i]);
+	free(list);
+}
+
 void conf_fini(struct conf *conf)
 {
 	if (!conf)
 		return;
 	zones_fini(conf);
+	texts_fini(conf->guard.names, conf->guard.n_names);
+	texts_fini(conf->guard.origins, conf->guard.n_origins);
 	free(conf->dns);
 	free(conf->rate_limit.allow);
 	free(conf->http);

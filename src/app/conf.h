@@ -13,6 +13,8 @@
  *       version: none of your business
  *       check-loopback: false
  *       rate-limit: {rate: 200, slip: 2, allow: [10.0.0.0/8]}
+ *       http-names: [rosterd.example.net]
+ *       http-origins: [https://ops.example.net]
  *     zone:
  *       - domain: service.local
  *         file: service.local.zone
@@ -30,6 +32,7 @@
 #ifndef ROSTERD_APP_CONF_H
 #define ROSTERD_APP_CONF_H
 
+#include "api/guard.h"
 #include "io/listen.h"
 #include "io/udp_limit.h"
 #include "model/compile.h"
@@ -71,6 +74,7 @@ struct conf {
 	char version[CONF_SAYING];  /* "": not told */
 	enum conf_loopback check_loopback;
 	struct udp_limit_options rate_limit;
+	struct guard guard;
 };
 
 /* What the command line says. Strings point into argv. */

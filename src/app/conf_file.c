@@ -347,6 +347,52 @@ static int apply_rate_limit(struct reader *reader, const yaml_node_t *value, voi
 			    &((struct conf *)target)->rate_limit);
 }
 
+/* Adds a text to a list of at most LIMIT_HTTP_NAMES. */
+static int put_text(struct reader *reader, const yaml_node_t *value, char ***list, size_t *n)
+{
+	const char *text = read_text(reader, value);
+
+	if (!text)
+		return -1;
+	if (*n == LIMIT_HTTP_NAMES)
+		return fail_value(reader, value, "is one too many");
+	if (!*list)
+		*list = calloc(LIMIT_HTTP_NAMES, sizeof(char *));
+	if (!*list || !((*list)[*n] = strdup(text)))
+		return fail_memory(reader, value);
+	(*n)++;
+	return 0;
+}
+
+static int apply_http_names(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	struct guard *guard = &((struct conf *)target)->guard;
+	const char *text;
+
+	if (value->type == YAML_SEQUENCE_NODE)
+		return read_list(reader, value, apply_http_names, target);
+	if (!(text = read_text(reader, value)))
+		return -1;
+	if (!*text || strlen(text) > LIMIT_NAME || strpbrk(text, "/@[] "))
+		return fail_value(reader, value, "is no host name, and no address");
+	return put_text(reader, value, &guard->names, &guard->n_names);
+}
+
+static int apply_http_origins(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	struct guard *guard = &((struct conf *)target)->guard;
+	const char *text, *host;
+
+	if (value->type == YAML_SEQUENCE_NODE)
+		return read_list(reader, value, apply_http_origins, target);
+	if (!(text = read_text(reader, value)))
+		return -1;
+	host = strstr(text, "://");
+	if (!host || host == text || !host[3] || strpbrk(host + 3, "/?# "))
+		return fail_value(reader, value, "is no origin, such as https://ops.example.net");
+	return put_text(reader, value, &guard->origins, &guard->n_origins);
+}
+
 static const struct key server_keys[] = {
 	{ "dns", apply_dns },
 	{ "http", apply_http },
@@ -358,6 +404,8 @@ static const struct key server_keys[] = {
 	{ "version", apply_version },
 	{ "check-loopback", apply_check_loopback },
 	{ "rate-limit", apply_rate_limit },
+	{ "http-names", apply_http_names },
+	{ "http-origins", apply_http_origins },
 };
 
 /* ---- zone ---- */

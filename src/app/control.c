@@ -356,6 +356,15 @@ static void warn_fixed(const struct conf *old, const struct conf *new)
 				  "takes a restart", NULL);
 }
 
+/* What `control` points to stays where it is; the old contents go with the new configuration. */
+static void swap_guards(struct guard *a, struct guard *b)
+{
+	struct guard guard = *a;
+
+	*a = *b;
+	*b = guard;
+}
+
 static void reload(struct control *control)
 {
 	struct static_zone *zones = NULL;
@@ -375,6 +384,7 @@ static void reload(struct control *control)
 	}
 	free(zones);
 	registry_set_ttl(control->registry, conf.ttl_s);
+	swap_guards(&control->conf->guard, &conf.guard);
 	control->api.refuses_loopback_checks =
 		refuses_loopback_checks(control, conf.check_loopback);
 	publish_soon(control);
@@ -564,6 +574,7 @@ static int new_model(struct control *control)
 		.read_metrics = read_metrics,
 		.count_watchers = count_watchers,
 		.cookie = control,
+		.guard = &control->conf->guard,
 		.refuses_loopback_checks =
 			refuses_loopback_checks(control, control->conf->check_loopback),
 	};

@@ -87,6 +87,10 @@
 	  "what passed a limit, by its name")                                                   \
 	X(limit_http_connections, "rosterd_limit_hit_total", "limit=\"http-connections\"",      \
 	  "what passed a limit, by its name")                                                   \
+	X(limit_http_single, "rosterd_limit_hit_total", "limit=\"http-single\"",                \
+	  "what passed a limit, by its name")                                                   \
+	X(limit_http_per_client, "rosterd_limit_hit_total", "limit=\"http-per-client\"",        \
+	  "what passed a limit, by its name")                                                   \
 	X(limit_http_request_ms, "rosterd_limit_hit_total", "limit=\"http-request-ms\"",        \
 	  "what passed a limit, by its name")                                                   \
 	X(limit_register_array, "rosterd_limit_hit_total", "limit=\"register-array\"",          \

@@ -59,7 +59,10 @@
 	/* HTTP */                                                                             \
 	X(HTTP_HEADERS, 8192, "octets", "no client of ours sends more")                        \
 	X(HTTP_BODY, 1048576, "octets", "an array of 1,000 registrations of 1 KiB fits")       \
+	X(HTTP_SINGLE, 65536, "octets", "a full registration has some 10 KiB")                 \
 	X(HTTP_CONNECTIONS, 512, "connections", "HTTP cannot take the descriptors of DNS")     \
+	X(HTTP_PER_CLIENT, 64, "connections", "an IPv4 address, an IPv6 /64; but loopback")    \
+	X(HTTP_NAMES, 64, "names", "Host is compared with each")                               \
 	X(HTTP_REQUEST_MS, 10000, "ms", "a whole request, however it trickles in")             \
 	X(REGISTER_ARRAY, 1000, "registrations a request", "bounds the work of one request")   \
 	X(HEARTBEAT_ARRAY, 10000, "heartbeats a request", "bounds the work of one request")    \

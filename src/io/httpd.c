@@ -6,6 +6,7 @@
 #include "io/httpd_door.h"
 #include "io/httpd_gate.h"
 #include "io/httpd_message.h"
+#include "io/listen.h"
 
 #include <assert.h>
 #include <event2/buffer.h>
@@ -13,6 +14,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
@@ -60,13 +62,14 @@ struct peer {
 	LIST_ENTRY(peer) link;
 	struct httpd_gate *gate;
 	struct event *deadline;
+	struct event *arrived; /* the socket is known: not before evhttp has the connection */
 	enum peer_state state;
 	/*
 	 * What has no reply yet, or an endless one (REFUSING, LINGER); else NULL. evhttp frees it,
 	 * but when the connection ends it may cut the tie to that instead: then it is ours.
 	 */
 	struct evhttp_request *http;
-	struct address address;
+	struct address address, local;   /* the client's, and ours */
 	struct httpd_request owed;       /* OWED, STREAMING */
 	struct httpd_stream_hooks hooks; /* STREAMING; OWED: on_end alone, or NULL */
 };
@@ -155,6 +158,8 @@ static void peer_free(struct peer *peer)
 {
 	if (peer->deadline)
 		event_free(peer->deadline);
+	if (peer->arrived)
+		event_free(peer->arrived);
 	free(peer);
 }
 
@@ -189,6 +194,7 @@ static void on_close(void *cookie)
 	table_remove(httpd->by_bufferevent, hash_pointer(httpd_gate_bufferevent(peer->gate)), peer);
 	peer->gate = NULL;
 	event_del(peer->deadline);
+	event_del(peer->arrived);
 	mind_limit(httpd);
 	if (peer->state == PEER_OWED) {
 		peer_tell_end(peer);
@@ -199,6 +205,47 @@ static void on_close(void *cookie)
 	peer_drop_request(peer);
 	peer_enter(peer, PEER_CLOSED);
 	peer_free(peer);
+}
+
+/* An IPv4 address, or an IPv6 /64: a site has as many addresses of one as it likes. */
+static bool is_same_client(const struct address *a, const struct address *b)
+{
+	if (a->has_v4 != b->has_v4 || a->has_v6 != b->has_v6)
+		return false;
+	return a->has_v4 ? memcmp(a->v4, b->v4, sizeof(a->v4)) == 0
+			 : memcmp(a->v6, b->v6, sizeof(a->v6) / 2) == 0;
+}
+
+static bool is_one_too_many(const struct peer *peer)
+{
+	const struct peer *other;
+	size_t n = 0;
+
+	if (record_address_is_loopback(&peer->address))
+		return false;
+	LIST_FOREACH(other, &peer->httpd->peers, link)
+	{
+		n += other->gate && is_same_client(&other->address, &peer->address);
+	}
+	return n > LIMIT_HTTP_PER_CLIENT;
+}
+
+static void on_arrived(evutil_socket_t fd, short what, void *cookie)
+{
+	struct peer *peer = cookie;
+	struct sockaddr_storage client = { 0 }, own = { 0 };
+	socklen_t client_len = sizeof(client), own_len = sizeof(own);
+
+	(void)what;
+	fd = bufferevent_getfd(httpd_gate_bufferevent(peer->gate));
+	getpeername(fd, (struct sockaddr *)&client, &client_len);
+	getsockname(fd, (struct sockaddr *)&own, &own_len);
+	listen_peer((const struct sockaddr *)&client, &peer->address);
+	listen_peer((const struct sockaddr *)&own, &peer->local);
+	if (!is_one_too_many(peer))
+		return;
+	counters_add(&peer->httpd->counters->limit_http_per_client, 1);
+	httpd_gate_close(peer->gate);
 }
 
 static struct peer *peer_new(struct httpd *httpd)
@@ -214,7 +261,8 @@ static struct peer *peer_new(struct httpd *httpd)
 		goto fail;
 	peer->httpd = httpd;
 	peer->deadline = evtimer_new(httpd->base, on_deadline, peer);
-	if (!peer->deadline)
+	peer->arrived = event_new(httpd->base, -1, 0, on_arrived, peer);
+	if (!peer->deadline || !peer->arrived)
 		goto fail_peer;
 	peer->gate = httpd_gate_new(httpd->base, &hooks);
 	if (!peer->gate)
@@ -224,6 +272,7 @@ static struct peer *peer_new(struct httpd *httpd)
 		goto fail_gate;
 	LIST_INSERT_HEAD(&httpd->peers, peer, link);
 	peer_set_deadline(peer);
+	event_active(peer->arrived, EV_TIMEOUT, 0);
 	mind_limit(httpd);
 	return peer;
 
@@ -437,7 +486,7 @@ static void peer_hand_over(struct peer *peer)
 
 	owed->peer = peer;
 	event_del(peer->deadline);
-	if (httpd_message_read(peer->http, &peer->address, &owed->request) == 0) {
+	if (httpd_message_read(peer->http, &peer->address, &peer->local, &owed->request) == 0) {
 		httpd->on_request(httpd->cookie, owed, &owed->request);
 		return;
 	}
@@ -538,7 +587,8 @@ void httpd_free(struct httpd *httpd)
 		LIST_REMOVE(peer, link);
 		peer_drop_request(peer);
 		event_free(peer->deadline);
-		peer->deadline = NULL;
+		event_free(peer->arrived);
+		peer->deadline = peer->arrived = NULL;
 		peer->httpd = NULL;
 		if (!peer->gate)
 			peer_free(peer);

@@ -10,7 +10,8 @@
  *
  * Promises: a request is complete within `request_ms` of its first octet, and a reply is read
  * within that time, or the connection is closed; one that is idle for so long is closed too. Over
- * LIMIT_HTTP_CONNECTIONS a connection is closed at once and counted.
+ * LIMIT_HTTP_CONNECTIONS, or LIMIT_HTTP_PER_CLIENT of one client that is not on this host, a
+ * connection is closed at once and counted.
  *
  * The process must ignore SIGPIPE.
  */

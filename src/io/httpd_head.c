@@ -84,30 +84,55 @@ static bool read_method(struct httpd_head *head, const char *name, size_t len)
 	return true;
 }
 
-/* "/path?query", "*", or "http://host/path", which proxies get (RFC 9112 3.2). */
+/* Whether one segment of a path is "..", be it percent-encoded. */
+static bool is_dot_dot(const char *segment, size_t len)
+{
+	unsigned dots = 0;
+
+	for (const char *end = segment + len; segment < end; dots++) {
+		if (*segment == '.')
+			segment++;
+		else if (end - segment >= 3 && strncasecmp(segment, "%2e", 3) == 0)
+			segment += 3;
+		else
+			return false;
+	}
+	return dots == 2;
+}
+
+static bool goes_up(const char *path)
+{
+	const char *end = path + strcspn(path, "?");
+
+	while (path < end) {
+		size_t len = strcspn(path + 1, "/?");
+
+		if (is_dot_dot(path + 1, len))
+			return true;
+		path += 1 + len;
+	}
+	return false;
+}
+
+/* "/path?query" or "*"; "http://host/path" is what proxies get, and we are none (RFC 9112 3.2). */
 static bool read_target(struct httpd_head *head, const char *target)
 {
-	static const char scheme[] = "http://";
-	bool is_path = target[0] == '/' && target[1] != '/';
+	bool is_path = target[0] == '/' && target[1] != '/' && !goes_up(target);
 	struct evhttp_uri *uri = NULL;
 
-	if (is_target_text(target) && (is_path || strcmp(target, "*") == 0 ||
-				       strncasecmp(target, scheme, sizeof(scheme) - 1) == 0))
+	if (is_target_text(target) && (is_path || strcmp(target, "*") == 0))
 		uri = evhttp_uri_parse_with_flags(target, EVHTTP_URI_NONCONFORMANT);
 	if (!uri)
-		return refuse(head, 400, "bad request target");
+		return refuse(head, 400, "bad request target: it must be a path without \"..\"");
 	evhttp_uri_free(uri);
 	return true;
 }
 
 static bool read_version(struct httpd_head *head, const char *version)
 {
-	head->is_1_0 = strcmp(version, "HTTP/1.0") == 0;
-	if (head->is_1_0 || strcmp(version, "HTTP/1.1") == 0)
+	if (strcmp(version, "HTTP/1.0") == 0 || strcmp(version, "HTTP/1.1") == 0)
 		return true;
-	if (strlen(version) == 8 && strncmp(version, "HTTP/", 5) == 0)
-		return refuse(head, 505, "HTTP/1.1 and HTTP/1.0 are spoken here");
-	return refuse(head, 400, "bad request line");
+	return refuse(head, 400, "only HTTP/1.1 and HTTP/1.0 are spoken here");
 }
 
 static bool read_request_line(struct httpd_head *head, char *line)
@@ -194,7 +219,7 @@ static bool read_field(struct httpd_head *head, char *line)
 
 static bool check_fields_together(struct httpd_head *head)
 {
-	if (!head->is_1_0 && !head->has_host)
+	if (!head->has_host)
 		return refuse(head, 400, "no Host field");
 	if (head->body_len > LIMIT_HTTP_BODY)
 		return refuse(head, 413, "the body is too large");

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "io/httpd_message.h"
 
-#include "io/listen.h"
-
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
@@ -26,14 +24,14 @@ static enum api_method method_of(const struct evhttp_request *http)
 	}
 }
 
-int httpd_message_read(struct evhttp_request *http, struct address *caller,
-		       struct api_request *request)
+int httpd_message_read(struct evhttp_request *http, const struct address *caller,
+		       const struct address *local, struct api_request *request)
 {
+	struct evkeyvalq *headers = evhttp_request_get_input_headers(http);
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
 	struct evbuffer *body = evhttp_request_get_input_buffer(http);
 	const char *path = evhttp_uri_get_path(uri);
 
-	listen_peer(evhttp_connection_get_addr(evhttp_request_get_connection(http)), caller);
 	*request = (struct api_request){
 		.method = method_of(http),
 		.path = *path ? path : "/",
@@ -41,8 +39,10 @@ int httpd_message_read(struct evhttp_request *http, struct address *caller,
 		.body = (const char *)evbuffer_pullup(body, -1),
 		.body_len = evbuffer_get_length(body),
 		.caller = caller,
-		.last_event_id =
-			evhttp_find_header(evhttp_request_get_input_headers(http), "Last-Event-ID"),
+		.local = local,
+		.host = evhttp_find_header(headers, "Host"),
+		.origin = evhttp_find_header(headers, "Origin"),
+		.last_event_id = evhttp_find_header(headers, "Last-Event-ID"),
 	};
 	return request->body_len && !request->body ? -1 : 0;
 }
@@ -52,6 +52,8 @@ const char *httpd_message_phrase(int status)
 	switch (status) {
 	case 207:
 		return "Multi-Status";
+	case 421:
+		return "Misdirected Request";
 	case 431:
 		return "Request Header Fields Too Large";
 	default:

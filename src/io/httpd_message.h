@@ -10,11 +10,11 @@
 struct evhttp_request;
 
 /*
- * Fills `request` and `caller`, to which it points; its strings belong to `http`. -1 when out of
+ * Fills `request`, which points to the two addresses; its strings belong to `http`. -1 when out of
  * memory.
  */
-int httpd_message_read(struct evhttp_request *http, struct address *caller,
-		       struct api_request *request);
+int httpd_message_read(struct evhttp_request *http, const struct address *caller,
+		       const struct address *local, struct api_request *request);
 
 /* The phrase behind a status; NULL: evhttp has one. */
 const char *httpd_message_phrase(int status);

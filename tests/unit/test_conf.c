@@ -198,7 +198,7 @@ START_TEST(unknown_key_names_the_nearest)
 		  "3:12: unknown key 'tags', did you mean 'tag'?");
 	check_bad(
 		"server: {listen: x}\n",
-		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback, rate-limit)");
+		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback, rate-limit, http-names, http-origins)");
 }
 END_TEST
 
@@ -251,6 +251,26 @@ START_TEST(rate_limit)
 		  "1:30: '10.0.0.0/33' is no network: an address, and perhaps '/' and its bits");
 	check_bad("server: {rate-limit: {rat: 1}}\n",
 		  "1:23: unknown key 'rat', did you mean 'rate'?");
+}
+END_TEST
+
+START_TEST(who_may_ask)
+{
+	ck_assert_int_eq(load("server: {http-names: [a.example, 192.0.2.1, \"::2\"],"
+			      " http-origins: https://b.example}\n"),
+			 0);
+	ck_assert_uint_eq(conf.guard.n_names, 3);
+	ck_assert_str_eq(conf.guard.names[2], "::2");
+	ck_assert_uint_eq(conf.guard.n_origins, 1);
+	ck_assert_str_eq(conf.guard.origins[0], "https://b.example");
+	conf_fini(&conf);
+	check_bad("server: {http-names: http://a}\n",
+		  "1:22: 'http://a' is no host name, and no address");
+	check_bad("server: {http-names: \"\"}\n", "1:22: '' is no host name, and no address");
+	check_bad("server: {http-origins: [b.example]}\n",
+		  "1:25: 'b.example' is no origin, such as https://ops.example.net");
+	check_bad("server: {http-origins: [https://b.example/]}\n",
+		  "1:25: 'https://b.example/' is no origin, such as https://ops.example.net");
 }
 END_TEST
 
@@ -490,6 +510,7 @@ int main(void)
 	tcase_add_test(tcase, unknown_key_names_the_nearest);
 	tcase_add_test(tcase, loopback_checks);
 	tcase_add_test(tcase, rate_limit);
+	tcase_add_test(tcase, who_may_ask);
 	tcase_add_test(tcase, repeated_things_are_refused);
 	tcase_add_test(tcase, wrong_types_and_ranges);
 	tcase_add_test(tcase, zones_must_be_servable);
