@@ -128,7 +128,11 @@ struct instance {
 	enum status reported; /* by heartbeats; passing until one says otherwise */
 	enum status status;   /* the worst of `reported` and the checks */
 	enum admin admin;
-	uint64_t served_until_ms;   /* when policy_serves() last ceased to be true; 0: never */
+	/*
+	 * The revision with which policy_serves() last ceased to be true; 0: it never did. Those
+	 * that ceased to serve in the same moment have the same one.
+	 */
+	uint64_t served_until;
 	char *output;               /* what the newest heartbeat said, or NULL */
 	uint64_t created, modified; /* revisions */
 	uint64_t lease_end_ms;      /* 0: no lease */
@@ -201,6 +205,8 @@ enum change_kind {
 	CHANGE_CHECK_RESULT,
 	CHANGE_POLICY,
 	CHANGE_ADMIN,
+	CHANGE_RESTORE,        /* an instance as it was before a restart */
+	CHANGE_RESTORE_POLICY, /* what was set of a service's policy before a restart */
 };
 
 struct change_heartbeat {
@@ -237,6 +243,13 @@ struct change_admin {
 	enum admin admin;
 };
 
+struct stored_state;
+
+struct change_restore {
+	struct registration *registration; /* as of CHANGE_REGISTER */
+	const struct stored_state *state;  /* model/stored.h; NULL: nothing else is known */
+};
+
 struct change {
 	enum change_kind kind;
 	union {
@@ -245,8 +258,9 @@ struct change {
 		struct change_heartbeat heartbeat;
 		struct change_deregister deregister;
 		struct change_check_result check_result;
-		struct change_policy policy;
+		struct change_policy policy; /* also CHANGE_RESTORE_POLICY */
 		struct change_admin admin;
+		struct change_restore restore;
 	};
 };
 
