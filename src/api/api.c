@@ -23,6 +23,7 @@ static const struct {
 	{ 408, "timeout" },         { 409, "conflict" },           { 410, "gone" },
 	{ 413, "too-large" },       { 417, "expectation-failed" }, { 431, "headers-too-large" },
 	{ 501, "not-implemented" }, { 503, "unavailable" },        { 505, "version-not-supported" },
+	{ 507, "storage-full" },
 };
 
 static const char *error_code(int status)

@@ -20,6 +20,7 @@ enum api_method {
 	API_OTHER,
 };
 
+struct api_write;
 struct compile;
 struct json_t;
 
@@ -55,8 +56,13 @@ struct api_reply {
 	size_t body_len;
 	char *owned;    /* what `body` is in, from malloc; NULL: it is static */
 	char allow[64]; /* for 405: the methods of that path; else empty */
-	/* Where it waits there is no reply yet, but for its status, 200. */
+	/* Where it waits for changes there is no reply yet, but for its status, 200. */
 	struct api_watch watch;
+	/*
+	 * Nor where it changes what is kept on disk: the caller sees to that, then calls
+	 * api_write_finish() and api_write_free() (api/native_write.h). Else NULL.
+	 */
+	struct api_write *write;
 };
 
 /* How many segments in braces a route may have. */

@@ -2,6 +2,7 @@
 #include "app/control.h"
 
 #include "api/native.h"
+#include "api/native_write.h"
 #include "app/dump.h"
 #include "app/revision.h"
 #include "app/watchers.h"
@@ -146,6 +147,12 @@ static void on_request(void *cookie, struct httpd_request *owed, const struct ap
 	if (reply.watch.wait) {
 		watchers_start(control->watchers, owed, &reply.watch);
 		return;
+	}
+	if (reply.write) {
+		struct api_write *write = reply.write;
+
+		api_write_finish(&control->api, write, clock_mono_ms(), &reply);
+		api_write_free(write);
 	}
 	if (registry_is_dirty(control->registry)) {
 		publish_soon(control);
