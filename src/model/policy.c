@@ -33,8 +33,8 @@ void policy_count(struct policy_tally *tally, const struct instance *instance)
 		return;
 	tally->n_eligible++;
 	tally->n_serving += policy_serves(instance);
-	if (instance->served_until_ms > tally->served_until_ms)
-		tally->served_until_ms = instance->served_until_ms;
+	if (instance->served_until > tally->served_until)
+		tally->served_until = instance->served_until;
 }
 
 /*
@@ -57,7 +57,7 @@ enum policy_mode policy_choose(const struct service *service, const struct polic
 	if (tally->n_serving == 0) {
 		if (tally->n_eligible == 0)
 			return POLICY_EMPTY;
-		if (service->failure == FAILURE_LAST && tally->served_until_ms)
+		if (service->failure == FAILURE_LAST && tally->served_until)
 			return POLICY_LAST;
 		if (service->failure == FAILURE_ALL)
 			return POLICY_ALL;
@@ -81,7 +81,7 @@ bool policy_picks(enum policy_mode mode, const struct policy_tally *tally,
 	case POLICY_PANIC:
 		return is_eligible(instance);
 	case POLICY_LAST:
-		return is_eligible(instance) && instance->served_until_ms == tally->served_until_ms;
+		return is_eligible(instance) && instance->served_until == tally->served_until;
 	}
 	return false;
 }

@@ -286,6 +286,9 @@ void record_address_print(const struct address *address, bool v6, char text[46])
  */
 bool record_duration_parse(const char *text, uint64_t *ms);
 
+/* NULL: an instance can be reached there; else what is wrong with one of its addresses. */
+const char *record_address_refuse(const struct address *address);
+
 /* Whether it has a loopback address (127.0.0.0/8, ::1): this host as seen from here. */
 bool record_address_is_loopback(const struct address *address);
 

@@ -9,9 +9,12 @@
  *                                     no record, so that two changes never overwrite each other
  *
  * A record is one octet of format version (STORED_VERSION), one of its kind, two of zero, a CRC-32C
- * (RFC 3720 B.4) of version, kind, key and payload, then the payload. Numbers are little-endian. The
- * CRC covers the key, so a record that turns up under another key is damaged too. A version that we
- * do not know is refused by name, never guessed at.
+ * (base/crc32c.h) of version, kind, key and payload, then the payload. Numbers are little-endian.
+ * The CRC covers the key, so a record that turns up under another key is damaged too. Every version
+ * has these first octets, so one that is newer than we are is told from one that is damaged; it is
+ * refused by name, never guessed at.
+ *
+ * What decodes is what would have been encoded: the same registration, the same octets.
  *
  * A state or policy without its registration is left from a crash between two commits: restoring
  * ignores it and the next commit removes it.
@@ -24,7 +27,7 @@
 
 enum {
 	STORED_VERSION = 1,
-	STORED_HEADER = 8,              /* octets before the payload */
+	STORED_HEADER = 8,                       /* octets before the payload */
 	STORED_KEY = LIMIT_LABEL + 1 + LIMIT_ID, /* the longest key, octets */
 };
 
@@ -36,8 +39,8 @@ enum stored_kind {
 
 enum stored_result {
 	STORED_OK,
-	STORED_DAMAGED,     /* too short, CRC, or a payload that we would not have written */
-	STORED_NEWER,       /* a format version above ours */
+	STORED_DAMAGED, /* too short, CRC, or a payload that we would not have written */
+	STORED_NEWER,   /* a format version above ours */
 	STORED_NO_MEMORY,
 };
 
@@ -50,13 +53,13 @@ struct stored_key {
 struct stored_state {
 	enum admin admin;
 	enum status reported;
-	bool was_last; /* it is in the set that served last (FAILURE_LAST) */
+	uint64_t served_until; /* as in struct instance */
 	/*
 	 * Of the checks in the registration's order, if it is still the one with this CRC; of
 	 * another registration they mean nothing.
 	 */
 	uint32_t registration_crc;
-	uint16_t n_checks;
+	uint8_t n_checks;
 	struct {
 		enum status status;
 		bool has_run;
@@ -74,13 +77,32 @@ enum stored_field {
 const char *stored_field_name(enum stored_field field); /* "ttl", "answer_limit", ... */
 bool stored_field_parse(const char *name, enum stored_field *field);
 
+/*
+ * The fields as a change has them: `change` points to the numbers of those that are set. All zero:
+ * none is.
+ */
+struct stored_policy {
+	uint32_t ttl_s, panic_ppm;
+	uint16_t answer_limit;
+	enum failure failure;
+	struct change_policy change;
+};
+void stored_policy_set(struct stored_policy *policy, enum stored_field field, uint32_t value);
+
+/* What a change wants of a field. false: it stays. */
+bool stored_policy_get(const struct change_policy *change, enum stored_field field,
+		       uint32_t *value);
+
 /* Append one record; check buf->failed. */
 void stored_put_registration(struct buf *buf, const struct registration *registration);
 void stored_put_state(struct buf *buf, const struct stored_key *key,
 		      const struct stored_state *state);
 void stored_put_policy(struct buf *buf, const struct stored_key *key, uint32_t value);
 
-/* The state of an instance as it is now. `registration_crc` is worked out anew. */
+/*
+ * The state of an instance as it is now. `registration_crc` is worked out anew; without memory it
+ * is 0, and the checks begin anew after a restart.
+ */
 void stored_state_of(const struct instance *instance, struct stored_state *state);
 
 /* Whether the record is whole and of this kind and key. Does not look into the payload. */
@@ -100,5 +122,8 @@ enum stored_result stored_get_policy(const struct stored_key *key, const void *r
 
 /* The CRC in a whole record's header: of a registration, what states refer to. */
 uint32_t stored_crc(const void *record);
+
+/* Forgets what the state says of checks unless they are those of this registration's record. */
+void stored_match_state(struct stored_state *state, const void *registration_record);
 
 #endif
