@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Where the header's octets are. */
 enum {
@@ -579,6 +580,7 @@ enum stored_result stored_get_state(const struct stored_key *key, const void *re
 	read.admin = within(&reader, take_u8(&reader), 0, ADMIN_DRAIN);
 	read.reported = within(&reader, take_u8(&reader), 0, STATUS_CRITICAL);
 	read.served_until = take_u64(&reader);
+	refuse_if(&reader, read.served_until > INT64_MAX);
 	read.registration_crc = take_u32(&reader);
 	read.n_checks = (uint8_t)within(&reader, take_u8(&reader), 0, LIMIT_CHECKS);
 	for (size_t i = 0; i < read.n_checks && !reader.bad; i++) {
