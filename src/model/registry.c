@@ -329,6 +329,7 @@ static struct instance *add_instance(struct registry *registry, struct registrat
 {
 	struct service *service = registry_index_service(registry, registration->service);
 	struct instance *instance = NULL;
+	struct registry_group_list groups;
 	struct check **checks = NULL;
 
 	if (!service)
@@ -339,7 +340,7 @@ static struct instance *add_instance(struct registry *registry, struct registrat
 	registry_dirty_service(registry, service);
 	instance = calloc(1, sizeof(*instance));
 	if (!instance || reserve(service) || reserve_deadlines(registry, registration) ||
-	    registry_group_make(registry, service, registration))
+	    registry_group_make(registry, service, registration, &groups))
 		goto no_memory;
 	instance->service = service;
 	instance->deadline.kind = DEADLINE_INSTANCE;
@@ -354,7 +355,7 @@ static struct instance *add_instance(struct registry *registry, struct registrat
 	service->instances[service->n_instances++] = instance;
 	if (service->n_instances == 1)
 		registry->n_services++;
-	registry_group_touch(registry, service, registration, 1);
+	registry_group_join(registry, &groups);
 	registry_group_touch_namesake(registry, service, registration->label);
 	return instance;
 no_memory:
@@ -393,13 +394,14 @@ static enum registry_result update(struct registry *registry, struct instance *i
 {
 	struct service *service = instance->service;
 	bool served = policy_serves(instance);
+	struct registry_group_list groups;
 	struct check **checks;
 
 	if (reserve_deadlines(registry, registration) ||
-	    registry_group_make(registry, service, registration) ||
+	    registry_group_make(registry, service, registration, &groups) ||
 	    registry_check_make(registry, instance, registration, &checks))
 		return no_memory(outcome);
-	registry_group_touch(registry, service, registration, 1);
+	registry_group_join(registry, &groups);
 	registry_group_touch(registry, service, instance->registration, -1);
 	registry_group_touch_namesake(registry, service, registration->label);
 	registry_check_install(registry, instance, registration, checks);

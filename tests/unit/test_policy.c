@@ -130,6 +130,18 @@ START_TEST(first_result_may_come_at_any_moment)
 }
 END_TEST
 
+START_TEST(a_restored_check_may_have_begun_to_run)
+{
+	checks[1].last_start_ms = 0; /* of 20 s, three failures */
+	checks[0].last_start_ms = NOW_MS + 60000;
+	ck_assert_uint_eq(stable_until_ms(), NOW_MS + 36000);
+	specs[1].timeout_ms = 2000;
+	ck_assert_uint_eq(stable_until_ms(), NOW_MS + 34000);
+	checks[1].health.run = 2;
+	ck_assert_uint_eq(stable_until_ms(), NOW_MS);
+}
+END_TEST
+
 START_TEST(every_critical_check_must_recover)
 {
 	instance.status = STATUS_CRITICAL;
@@ -164,6 +176,8 @@ START_TEST(reason_names_the_cause)
 	checks[1].output = refused;
 	ck_assert_str_eq(explain(), "check tcp: connection refused");
 	checks[1].output = NULL;
+	ck_assert_str_eq(explain(), "check tcp: no result since the start");
+	checks[1].health.has_run = false;
 	ck_assert_str_eq(explain(), "check tcp: no result yet");
 	instance.reported = STATUS_CRITICAL;
 	instance.output = full;
@@ -273,6 +287,7 @@ int main(void)
 	tcase_add_test(tcase, nothing_pending_is_stable_for_ever);
 	tcase_add_test(tcase, served_until_the_first_check_can_fail_often_enough);
 	tcase_add_test(tcase, first_result_may_come_at_any_moment);
+	tcase_add_test(tcase, a_restored_check_may_have_begun_to_run);
 	tcase_add_test(tcase, every_critical_check_must_recover);
 	tcase_add_test(tcase, reason_names_the_cause);
 	tcase_add_test(tcase, a_failure_policy_acts_where_too_few_are_fit);
