@@ -49,6 +49,8 @@
 	  "failure policies that began to act")                                                    \
 	X(policy_last, "rosterd_policy_acts_total", "serve=\"last\"",                              \
 	  "failure policies that began to act")                                                    \
+	X(store_commits, "rosterd_store_commits_total", "result=\"ok\"", "commits of the store")   \
+	X(store_errors, "rosterd_store_commits_total", "result=\"error\"", "commits of the store") \
 	X(names_published, "rosterd_names_published_total", "", "names compiled and published")
 
 struct counters {
