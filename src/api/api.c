@@ -229,7 +229,11 @@ static void call_route(struct api *api, const struct api_route *route,
 		decoded[i] = room;
 		room += segments[i].len + 1;
 	}
-	route->handle(api, request, decoded, now_ms, reply);
+	if (api->is_loading && !route->is_own)
+		api_reply_error(reply, 503, NULL,
+				"the server is starting and reads what was registered: ask again");
+	else
+		route->handle(api, request, decoded, now_ms, reply);
 	free(text);
 }
 

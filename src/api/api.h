@@ -60,7 +60,7 @@ struct api_reply {
 	struct api_watch watch;
 	/*
 	 * Nor where it changes what is kept on disk: the caller sees to that, then calls
-	 * api_write_finish() and api_write_free() (api/native_write.h). Else NULL.
+	 * native_write_finish() and native_write_free() (api/native_write.h). Else NULL.
 	 */
 	struct api_write *write;
 };
@@ -77,6 +77,8 @@ struct api {
 	const struct events *events; /* what became of `registry` */
 	/* Whether the server is ready to answer right now. */
 	bool (*is_ready)(void *cookie);
+	/* Why changes are refused right now; NULL: they are not. */
+	const char *(*trouble)(void *cookie);
 	/* Makes queries see every change, now. false: there was no memory; it is tried again. */
 	bool (*publish)(void *cookie);
 	/*
@@ -94,6 +96,8 @@ struct api {
 	 * may trust this host, and whoever registers may be another.
 	 */
 	bool refuses_loopback_checks;
+	/* `registry` is not whole yet: only routes of the server itself are served. */
+	bool is_loading;
 };
 
 /* A parameter of a query: what became of looking for it. */
@@ -122,6 +126,7 @@ struct api_route {
 	 */
 	void (*handle)(struct api *api, const struct api_request *request, char *const *segments,
 		       uint64_t now_ms, struct api_reply *reply);
+	bool is_own; /* it is about the server itself, and served while the registry is loaded */
 };
 
 /*

@@ -152,14 +152,20 @@ static void handle_live(struct api *api, const struct api_request *request, char
 	api_reply_json(reply, 200, json_pack("{ss}", "status", "live"));
 }
 
+/* Without the disk it still answers queries: no reason to send them elsewhere. */
 static void handle_ready(struct api *api, const struct api_request *request, char *const *segments,
 			 uint64_t now_ms, struct api_reply *reply)
 {
+	const char *trouble = api->trouble(api->cookie);
+
 	(void)request, (void)segments, (void)now_ms;
-	if (api->is_ready(api->cookie))
-		api_reply_json(reply, 200, json_pack("{ss}", "status", "ready"));
-	else
+	if (!api->is_ready(api->cookie))
 		api_reply_error(reply, 503, NULL, "not ready");
+	else if (trouble)
+		api_reply_json(reply, 200,
+			       json_pack("{ssss}", "status", "degraded", "reason", trouble));
+	else
+		api_reply_json(reply, 200, json_pack("{ss}", "status", "ready"));
 }
 
 static void print_gauge(struct buf *out, const char *metric, const char *help, uint64_t value)
@@ -187,6 +193,8 @@ static void handle_metrics(struct api *api, const struct api_request *request,
 		    registry_revision(registry));
 	print_gauge(&out, "rosterd_watchers", "requests that wait for changes",
 		    api->count_watchers(api->cookie));
+	print_gauge(&out, "rosterd_store_degraded", "1: changes cannot be saved and are refused",
+		    api->trouble(api->cookie) != NULL);
 	buf_print(&out, "# HELP rosterd_build_info the version that runs\n"
 			"# TYPE rosterd_build_info gauge\n"
 			"rosterd_build_info{version=\"" PACKAGE_VERSION "\"} 1\n");
@@ -202,19 +210,19 @@ static void handle_metrics(struct api *api, const struct api_request *request,
 }
 
 const struct api_route native_routes[] = {
-	{ API_POST, "/registry/register", native_write_register },
-	{ API_POST, "/registry/heartbeat", native_write_heartbeat },
-	{ API_POST, "/registry/deregister", native_write_deregister },
-	{ API_GET, "/registry/services", handle_services },
-	{ API_GET, "/registry/services/{service}", handle_service },
-	{ API_GET, "/registry/services/{service}/instances/{id}", handle_instance },
-	{ API_DELETE, "/registry/services/{service}/instances/{id}", native_write_delete },
-	{ API_PUT, "/registry/services/{service}/instances/{id}/admin", native_write_admin },
-	{ API_PUT, "/registry/services/{service}/policy", native_write_policy },
-	{ API_GET, "/registry/why", native_why_handle },
-	{ API_GET, "/registry/watch", watch_handle },
-	{ API_GET, "/health/live", handle_live },
-	{ API_GET, "/health/ready", handle_ready },
-	{ API_GET, "/metrics", handle_metrics },
+	{ API_POST, "/registry/register", native_write_register, false },
+	{ API_POST, "/registry/heartbeat", native_write_heartbeat, false },
+	{ API_POST, "/registry/deregister", native_write_deregister, false },
+	{ API_GET, "/registry/services", handle_services, false },
+	{ API_GET, "/registry/services/{service}", handle_service, false },
+	{ API_GET, "/registry/services/{service}/instances/{id}", handle_instance, false },
+	{ API_DELETE, "/registry/services/{service}/instances/{id}", native_write_delete, false },
+	{ API_PUT, "/registry/services/{service}/instances/{id}/admin", native_write_admin, false },
+	{ API_PUT, "/registry/services/{service}/policy", native_write_policy, false },
+	{ API_GET, "/registry/why", native_why_handle, false },
+	{ API_GET, "/registry/watch", watch_handle, false },
+	{ API_GET, "/health/live", handle_live, true },
+	{ API_GET, "/health/ready", handle_ready, true },
+	{ API_GET, "/metrics", handle_metrics, true },
 };
 const size_t native_n_routes = sizeof(native_routes) / sizeof(native_routes[0]);

@@ -42,7 +42,7 @@ static int outcome_status(const struct outcome *outcome)
 	return statuses[outcome->result];
 }
 
-void api_write_deny(struct api_write *write, size_t slot, const struct outcome *outcome)
+void native_write_deny(struct api_write *write, size_t slot, const struct outcome *outcome)
 {
 	refuse(write, slot, outcome_status(outcome), "", outcome->message);
 }
@@ -97,7 +97,7 @@ static void apply(struct api *api, struct api_write *write, size_t i, uint64_t n
 
 	registry_apply(api->registry, &slot->change, now_ms, &outcome);
 	if (outcome.result != REGISTRY_CREATED && outcome.result != REGISTRY_UPDATED) {
-		api_write_deny(write, i, &outcome);
+		native_write_deny(write, i, &outcome);
 		return;
 	}
 	if (slot->change.kind == CHANGE_REGISTER)
@@ -174,8 +174,8 @@ static void reply_one(const struct api *api, struct api_write *write, struct api
 	api_reply_json(reply, status, said);
 }
 
-void api_write_finish(struct api *api, struct api_write *write, uint64_t now_ms,
-		      struct api_reply *reply)
+void native_write_finish(struct api *api, struct api_write *write, uint64_t now_ms,
+			 struct api_reply *reply)
 {
 	*reply = (struct api_reply){ .status = 0 };
 	for (size_t i = 0; i < write->n; i++)
@@ -187,7 +187,7 @@ void api_write_finish(struct api *api, struct api_write *write, uint64_t now_ms,
 		reply_one(api, write, reply);
 }
 
-void api_write_free(struct api_write *write)
+void native_write_free(struct api_write *write)
 {
 	if (!write)
 		return;
@@ -300,44 +300,16 @@ static bool read_admin(const struct api *api, const struct api_request *request,
 
 /* ---- What has to be on disk first ---- */
 
-static const struct instance *find(const struct registry *registry, const char *service,
-				   const char *id)
-{
-	const struct service *found = registry_find_service(registry, service);
-
-	return found ? registry_find_instance(registry, found, id) : NULL;
-}
-
-static bool policy_differs(const struct service *service, const struct change_policy *policy)
-{
-	return (policy->ttl_s && *policy->ttl_s != service->ttl_s) ||
-	       (policy->answer_limit && *policy->answer_limit != service->answer_limit) ||
-	       (policy->failure && *policy->failure != service->failure) ||
-	       (policy->panic_ppm && *policy->panic_ppm != service->panic_ppm);
-}
-
-/* Whether a change may change what is kept. One that the registry refuses does not. */
+/* Whether a change will change what is kept. One that the registry refuses does not. */
 static bool is_durable(const struct registry *registry, const struct change *change)
 {
-	const struct instance *instance;
-	const struct service *service;
+	struct outcome outcome;
+	bool changes;
 
-	switch (change->kind) {
-	case CHANGE_REGISTER:
-		instance = find(registry, change->registration->service, change->registration->id);
-		return !instance ||
-		       !record_registration_equal(instance->registration, change->registration);
-	case CHANGE_DEREGISTER:
-		return find(registry, change->deregister.service, change->deregister.id);
-	case CHANGE_ADMIN:
-		instance = find(registry, change->admin.service, change->admin.id);
-		return instance && instance->admin != change->admin.admin;
-	case CHANGE_POLICY:
-		service = registry_find_service(registry, change->policy.service);
-		return service && policy_differs(service, &change->policy);
-	default:
+	if (change->kind == CHANGE_HEARTBEAT)
 		return false;
-	}
+	registry_admit(registry, change, &outcome, &changes);
+	return changes;
 }
 
 /* Finishes the write now, or says that it waits for the disk. */
@@ -351,8 +323,8 @@ static void hand_over(struct api *api, struct api_write *write, uint64_t now_ms,
 		reply->write = write;
 		return;
 	}
-	api_write_finish(api, write, now_ms, reply);
-	api_write_free(write);
+	native_write_finish(api, write, now_ms, reply);
+	native_write_free(write);
 }
 
 static struct api_write *new_write(size_t n, struct api_reply *reply)

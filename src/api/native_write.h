@@ -2,7 +2,7 @@
 /*
  * native_write: the requests of the native dialect that change something, in two phases: a handler
  * reads the whole request, refuses what it can refuse by itself, and hands the rest over as a
- * `struct api_write` (api_reply.write); once that is on disk, api_write_finish() applies it and
+ * `struct api_write` (api_reply.write); once that is on disk, native_write_finish() applies it and
  * makes the reply.
  *
  * What is not kept on disk (heartbeats), or changes nothing of what is (renewals), is applied and
@@ -23,6 +23,7 @@ struct api_slot {
 	/* 0: to be applied; afterwards, or if it was refused before, what it came to in HTTP. */
 	int status;
 	struct json_t *said; /* what there is to say of it, once it has a status; NULL: no memory */
+	bool is_stored;      /* for whoever keeps it: there are records of it on their way */
 	/* native_write.c alone: what `change` points to */
 	char service[LIMIT_LABEL + 1];
 	char *id;
@@ -54,13 +55,13 @@ void native_write_admin(struct api *api, const struct api_request *request, char
 			uint64_t now_ms, struct api_reply *reply);
 
 /* Refuses one slot, as the registry would: it is not applied. */
-void api_write_deny(struct api_write *write, size_t slot, const struct outcome *outcome);
+void native_write_deny(struct api_write *write, size_t slot, const struct outcome *outcome);
 
 /* Applies every slot that has no status yet, in order, and makes the reply to the request. */
-void api_write_finish(struct api *api, struct api_write *write, uint64_t now_ms,
-		      struct api_reply *reply);
+void native_write_finish(struct api *api, struct api_write *write, uint64_t now_ms,
+			 struct api_reply *reply);
 
 /* NULL is fine. */
-void api_write_free(struct api_write *write);
+void native_write_free(struct api_write *write);
 
 #endif

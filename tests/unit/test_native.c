@@ -20,12 +20,19 @@ static struct address caller;
 static struct api_reply reply;
 static json_t *json; /* the reply's body */
 static bool is_ready, can_publish;
+static const char *trouble;
 static bool waited; /* the request was one for the disk */
 
 static bool on_is_ready(void *cookie)
 {
 	(void)cookie;
 	return is_ready;
+}
+
+static const char *on_trouble(void *cookie)
+{
+	(void)cookie;
+	return trouble;
 }
 
 /* Nothing compiles here: nobody was ever answered. */
@@ -72,9 +79,11 @@ static void set_up(void)
 
 	memset(&counters, 0, sizeof(counters));
 	is_ready = can_publish = true;
+	trouble = NULL;
 	api = (struct api){
 		.registry = registry_new(&options),
 		.is_ready = on_is_ready,
+		.trouble = on_trouble,
 		.publish = on_publish,
 		.read_counters = on_read_counters,
 		.count_watchers = on_count_watchers,
@@ -114,8 +123,8 @@ static int ask(enum api_method method, const char *path, const char *query, cons
 	waited = reply.write != NULL;
 	if (waited) {
 		struct api_write *const write = reply.write;
-		api_write_finish(&api, write, T0_MS, &reply);
-		api_write_free(write);
+		native_write_finish(&api, write, T0_MS, &reply);
+		native_write_free(write);
 	}
 	json = json_loadb(reply.body ? reply.body : "", reply.body_len, 0, NULL);
 	return reply.status;
@@ -538,9 +547,9 @@ START_TEST(a_write_that_waits_has_changed_nothing)
 	ck_assert_int_eq(write->slots[0].status, 0);
 	ck_assert_int_eq(write->slots[2].status, 400);
 	ck_assert_uint_eq(registry_count_instances(api.registry), 0);
-	api_write_deny(write, 1, &full);
-	api_write_finish(&api, write, T0_MS, &reply);
-	api_write_free(write);
+	native_write_deny(write, 1, &full);
+	native_write_finish(&api, write, T0_MS, &reply);
+	native_write_free(write);
 	json = json_loadb(reply.body, reply.body_len, 0, NULL);
 	ck_assert_int_eq(reply.status, 207);
 	ck_assert_int_eq(number_at(slot(0), "status"), 201);
@@ -621,6 +630,13 @@ START_TEST(tells_of_itself)
 	register_one("a", "x");
 	ck_assert_int_eq(get("/health/live"), 200);
 	ck_assert_int_eq(get("/health/ready"), 200);
+	trouble = "full";
+	ck_assert_int_eq(get("/health/ready"), 200);
+	ck_assert_str_eq(text_at(json, "status"), "degraded");
+	ck_assert_str_eq(text_at(json, "reason"), "full");
+	ck_assert_int_eq(get("/metrics"), 200);
+	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_store_degraded 1\n"));
+	trouble = NULL;
 	is_ready = false;
 	ck_assert_int_eq(get("/health/ready"), 503);
 	ck_assert_str_eq(error_at(json, "code"), "unavailable");
@@ -631,8 +647,25 @@ START_TEST(tells_of_itself)
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_instances 1\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_watchers 3\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_revision 42\n"));
+	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_store_degraded 0\n"));
 	ck_assert_ptr_nonnull(
 		strstr(reply.body, "\nrosterd_build_info{version=\"" PACKAGE_VERSION "\"} 1\n"));
+}
+END_TEST
+
+START_TEST(while_it_loads_only_the_server_itself_is_told_of)
+{
+	api.is_loading = true;
+	ck_assert_int_eq(
+		post("/registry/register", "{\"name\":\"a\",\"ip\":\"10.0.0.1\",\"port\":1}"), 503);
+	ck_assert_ptr_nonnull(strstr(error_at(json, "message"), "starting"));
+	ck_assert_int_eq(get("/registry/services"), 503);
+	ck_assert_int_eq(get("/registry/watch"), 503);
+	ck_assert_int_eq(get("/registry/nothing"), 404);
+	ck_assert_int_eq(get("/health/live"), 200);
+	ck_assert_int_eq(get("/health/ready"), 200);
+	ck_assert_int_eq(get("/metrics"), 200);
+	ck_assert_uint_eq(registry_count_instances(api.registry), 0);
 }
 END_TEST
 
@@ -666,6 +699,7 @@ int main(void)
 	tcase_add_test(tcase, long_lists_go_on_in_the_next_request);
 	tcase_add_test(tcase, shows_a_service_and_an_instance);
 	tcase_add_test(tcase, tells_of_itself);
+	tcase_add_test(tcase, while_it_loads_only_the_server_itself_is_told_of);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
