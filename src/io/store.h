@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * store: what was acknowledged, on disk. Records (model/stored.h) under (kind, service, id), written
- * in batches: a batch is durable whole or not at all. The embedded engine is LMDB (store_lmdb.c);
- * another one takes its place behind `struct store_engine` (store_engine.h).
+ * store: what was acknowledged, on disk. Records (model/stored.h) under (kind, service, id),
+ * written in batches: a batch is durable whole or not at all. The embedded engine is LMDB
+ * (store_lmdb.c); another one takes its place behind `struct store_engine` (store_engine.h).
  *
  * Threads: the control thread opens, submits and closes; the store's own thread commits, and is the
  * only one that waits for the disk. A second one keeps the copy (below) from a snapshot.
@@ -17,10 +17,11 @@
  *
  * Reading back: a child process reads and checks everything first, because LMDB trusts its file and
  * can crash on a damaged one; then it hands over the records by a pipe and builds a fresh file from
- * what it has read (free lists are damaged as silently as records), which takes the old one's place.
- * Where the first file is damaged, the copy is read instead, and the damaged file is set aside as
- * store.mdb.damaged; where the copy is damaged too, or is missing while the store is known to have
- * existed, there is nothing to serve that would not be a guess: STORE_FAILED.
+ * what it has read (free lists are damaged as silently as records), which takes the old one's
+ * place. Where the first file is damaged, the copy is read instead, and the damaged file is set
+ * aside as store.mdb.damaged; where the copy is damaged too, or is missing while the store is known
+ * to have existed, there is nothing to serve that would not be a guess: STORE_FAILED. So it is
+ * where a newer version wrote the records.
  */
 #ifndef ROSTERD_IO_STORE_H
 #define ROSTERD_IO_STORE_H
@@ -85,7 +86,8 @@ struct store_batch {
 struct store_batch *store_batch_new(void);
 void store_batch_free(struct store_batch *batch);
 
-/* Add an operation; check store_batch_failed() before submitting. What is not there is removed well. */
+/* Add an operation; check store_batch_failed() before submitting. What is not there is removed
+ * well. */
 void store_batch_put(struct store_batch *batch, enum stored_kind kind, const struct stored_key *key,
 		     const void *record, size_t len);
 void store_batch_remove(struct store_batch *batch, enum stored_kind kind,
@@ -104,6 +106,17 @@ int store_start(struct store *store, struct queue *done);
  * environment mends the store.
  */
 void store_submit(struct store *store, struct store_batch *batch);
+
+/* What the threads have done, for metrics; after store_start(). Control thread. */
+struct store_stats {
+	uint64_t commits, commit_errors; /* transactions */
+	uint64_t commit_us;              /* all of them together took so long */
+	uint64_t copies, copy_errors;
+	uint64_t octets;     /* store.mdb */
+	uint64_t generation; /* one more with each commit that changed something */
+	uint64_t registrations, states, policies;
+};
+void store_read_stats(const struct store *store, struct store_stats *stats);
 
 /*
  * Commits what was submitted, writes the copy, ends the threads and the child. Batches that are not

@@ -82,11 +82,11 @@ struct store_engine {
 	/* ---- A new file ---- */
 
 	/*
-	 * Makes a new file of what `next` gives until ENOENT, in order, and syncs it. `octets` is
-	 * about the sum of all keys and values, `n` their number. `seal` is asked last, for the
+	 * Makes it of what `next` gives until ENOENT, in order, and syncs it. All keys and values
+	 * together are `octets` at most, give or take some for each. `seal` is asked last, for the
 	 * value of STORE_ENGINE_SEAL under this mark.
 	 */
-	int (*build)(const char *path, uint64_t octets, uint64_t n, store_engine_next *next,
+	int (*build)(const char *path, uint64_t octets, store_engine_next *next,
 		     void (*seal)(void *cookie, uint64_t mark, struct store_octets *value),
 		     void *cookie);
 };

@@ -419,10 +419,20 @@ static void reader_free(void *cookie)
 	free(reader);
 }
 
+/* Damage shows by LMDB's asserts too: they need no line of their own on standard error. */
+static void on_assert(MDB_env *env, const char *text)
+{
+	(void)env;
+	(void)text;
+	abort();
+}
+
 static int reader_open(struct reader *reader, const char *path, uint64_t size)
 {
 	int rc = mdb_env_create(&reader->env);
 
+	if (rc == 0)
+		rc = mdb_env_set_assert(reader->env, on_assert);
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(reader->env, (size_t)size);
 	if (rc == 0)
@@ -565,13 +575,16 @@ static int fill(struct build *build, store_engine_next *next,
 	return rc ? rc : mdb_env_sync(build->env, 1);
 }
 
-/* At most half of a page stays empty, however long the records are. */
-static uint64_t file_size_for(uint64_t octets, uint64_t n)
+/*
+ * At most half of a page stays empty, however long the records are; each has at least 16 octets,
+ * and 16 more for LMDB. Address space is cheap.
+ */
+static size_t map_size_to_build(uint64_t octets)
 {
-	return 2 * octets + 64 * n + 2 * (octets / BUILD_CHUNK) * PAGE_SIZE_MAX + MAP_MIN / 2;
+	return map_size_for(4 * octets);
 }
 
-static int lmdb_build(const char *path, uint64_t octets, uint64_t n, store_engine_next *next,
+static int lmdb_build(const char *path, uint64_t octets, store_engine_next *next,
 		      void (*seal)(void *cookie, uint64_t mark, struct store_octets *value),
 		      void *cookie)
 {
@@ -583,7 +596,7 @@ static int lmdb_build(const char *path, uint64_t octets, uint64_t n, store_engin
 	rc = mdb_env_create(&build.env);
 	if (rc)
 		return error_of(rc);
-	rc = mdb_env_set_mapsize(build.env, map_size_for(file_size_for(octets, n)));
+	rc = mdb_env_set_mapsize(build.env, map_size_to_build(octets));
 	if (rc == 0)
 		rc = mdb_env_open(build.env, path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC, MODE);
 	if (rc == 0)
