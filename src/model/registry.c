@@ -451,6 +451,27 @@ static enum registry_result apply_register(struct registry *registry, const stru
 
 /* ---- Restoring ---- */
 
+static bool is_out(enum admin admin)
+{
+	return admin == ADMIN_DOWN || admin == ADMIN_DRAIN;
+}
+
+/* When the last answer of the process before has expired, whoever it named; 0: there was none. */
+static uint64_t inherited_end_ms(const struct registry *registry, const struct service *service)
+{
+	uint64_t ttl_ms = registry_ttl_s(registry, service) * UINT64_C(1000);
+
+	return registry->restored_ms ? registry->restored_ms + ttl_ms : 0;
+}
+
+/* Those who are out of service were perhaps not yet out of use. */
+static void restore_safe_after(const struct registry *registry, const struct service *service)
+{
+	for (size_t i = 0; i < service->n_instances; i++)
+		if (is_out(service->instances[i]->admin))
+			service->instances[i]->safe_after_ms = inherited_end_ms(registry, service);
+}
+
 /* What was last known of an instance's checks. */
 static void restore_checks(struct instance *instance, const struct stored_state *state)
 {
@@ -495,6 +516,9 @@ static enum registry_result apply_restore(struct registry *registry,
 	/* Nothing is compiled yet, so nobody has to be told. */
 	if (instance->registration->ttl_s)
 		instance->service->ttl_s = instance->registration->ttl_s;
+	registry->restored_ms = now_ms;
+	if (is_out(instance->admin))
+		instance->safe_after_ms = inherited_end_ms(registry, instance->service);
 	outcome->instance = instance;
 	return REGISTRY_CREATED;
 }
@@ -616,14 +640,11 @@ static enum registry_result apply_policy(struct registry *registry, const struct
 	service->panic_ppm = wanted.panic_ppm;
 	if (change->kind == CHANGE_POLICY)
 		revise(registry, EVENT_POLICY, service, NULL);
+	else
+		restore_safe_after(registry, service);
 	registry_dirty_names(registry, service);
 	registry_dirty_refresh(registry, service);
 	return REGISTRY_UPDATED;
-}
-
-static bool is_out(enum admin admin)
-{
-	return admin == ADMIN_DOWN || admin == ADMIN_DRAIN;
 }
 
 /* Its groups are compiled anew whether it was in their answers or not: there its safe time shows.
@@ -651,7 +672,7 @@ static enum registry_result apply_admin(struct registry *registry, const struct 
 	if (is_out(before) && is_out(instance->admin))
 		return REGISTRY_UPDATED;
 	instance->is_leaving = is_out(instance->admin);
-	instance->safe_after_ms = 0;
+	instance->safe_after_ms = inherited_end_ms(registry, service);
 	registry_dirty_instance(registry, instance, INSTANCE_RENEWED);
 	registry_group_touch(registry, service, instance->registration, 0);
 	return REGISTRY_UPDATED;
