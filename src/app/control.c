@@ -275,8 +275,9 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 		goto out;
 	if (event_base_dispatch(control.base) >= 0 && !control.has_failed)
 		status = EXIT_SUCCESS;
-	if (!control.has_failed)
-		control_stop_save(&control);
+	if (control.has_failed)
+		goto out;
+	control_stop_save(&control);
 	log_event(LOG_INFO, "stopped", NULL);
 out:
 	fini(&control);
