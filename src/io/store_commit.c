@@ -17,9 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+enum {
+	ROOM = 1 << 20, /* octets that must be free for the disk not to be called full */
+};
 
 /* Written by the thread alone. */
 struct numbers {
@@ -222,6 +227,25 @@ static void tell(struct store_commit *commit)
 	store_copy_changed(commit->copy, commit->seal.generation);
 }
 
+/*
+ * Pages that were given up take a small commit where the disk is full for any other. So that an empty
+ * batch does not say yes where the next one hears no, there must be room for some more.
+ */
+static int check_room(const struct store_commit *commit)
+{
+	struct statvfs disk;
+
+	if (fstatvfs(commit->directory, &disk) == 0 &&
+	    (uint64_t)disk.f_bavail * disk.f_frsize < ROOM)
+		return ENOSPC;
+	return 0;
+}
+
+static bool is_probe(const struct queue_node *first, const struct queue_node *end)
+{
+	return first->next == end && ((const struct store_batch *)first)->n_ops == 0;
+}
+
 /* From `first` to before `end`. */
 static int commit_some(struct store_commit *commit, struct queue_node *first,
 		       struct queue_node *end)
@@ -230,6 +254,8 @@ static int commit_some(struct store_commit *commit, struct queue_node *first,
 	struct work work = { .commit = commit, .first = first, .end = end };
 	int error = open_engine(commit);
 
+	if (error == 0 && is_probe(first, end))
+		error = check_room(commit);
 	if (error)
 		return error;
 	error = kind->commit(commit->engine, do_work, &work);

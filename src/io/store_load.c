@@ -455,6 +455,16 @@ static void become_child(pid_t parent, int fd)
 	signal(SIGCHLD, SIG_DFL);
 }
 
+/* Files that were being written when the process ended. */
+static void remove_leftovers(const struct load *load, const char *directory)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/" STORE_FILE_COPY ".new", directory);
+	unlink(path);
+	unlink(load->fresh);
+}
+
 static void run_child(const struct store_engine *kind, const char *directory)
 	__attribute__((noreturn));
 
@@ -468,6 +478,7 @@ static void run_child(const struct store_engine *kind, const char *directory)
 	if (!load)
 		_exit(1);
 	load->writer.fd = PIPE_FD;
+	remove_leftovers(load, directory);
 	choose(load, directory);
 	put_items(load);
 	put_end(load);

@@ -764,6 +764,7 @@ START_TEST(a_full_disk_refuses_and_recovers)
 	ck_assert_int_eq(error, ENOSPC);
 	ck_assert_uint_ge(n, 1);
 	ck_assert_int_eq(commit_instances(n, 200, 80), ENOSPC);
+	ck_assert_int_eq(commit(new_batch()), ENOSPC);
 	ck_assert_int_eq(mount_disk(MS_REMOUNT, "32m"), 0);
 	ck_assert_int_eq(commit(new_batch()), 0);
 	ck_assert_int_eq(commit_instances(n, 200, 80), 0);
