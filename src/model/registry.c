@@ -513,7 +513,7 @@ static enum registry_result apply_restore(struct registry *registry,
 	instance->created = instance->modified = registry->revision;
 	instance->service->revision = registry->revision;
 	settle(registry, instance, now_ms);
-	/* Nothing is compiled yet, so nobody has to be told. */
+	/* Nothing of the service is compiled yet, so nobody has to be told. */
 	if (instance->registration->ttl_s)
 		instance->service->ttl_s = instance->registration->ttl_s;
 	registry->restored_ms = now_ms;

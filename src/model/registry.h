@@ -73,9 +73,10 @@ void registry_free(struct registry *registry);
  * Registering the same (service, id) again replaces it; checks whose definition is the same keep
  * their state. A registration that says nothing new renews the lease and takes no revision.
  *
- * Restoring comes before the first compile; it takes no revision either and makes no event. An
- * instance comes back as it was last known; its lease and its checks have a full period. A static
- * name is no conflict then, but to be there already is one.
+ * Restoring takes no revision either and makes no event. An instance comes back as it was last
+ * known; its lease and its checks have a full period. A static name is no conflict then, but to be
+ * there already is one. All instances of a service are restored before it is compiled, and before
+ * its policy is.
  */
 enum registry_result registry_apply(struct registry *registry, const struct change *change,
 				    uint64_t now_ms, struct outcome *outcome);

@@ -184,25 +184,70 @@ void stored_put_policy(struct buf *buf, const struct stored_key *key, uint32_t v
 	finish(buf, start, key);
 }
 
-void stored_state_of(const struct instance *instance, struct stored_state *state)
+/* 0 without memory. */
+static uint32_t registration_crc(const struct registration *registration)
 {
 	struct buf record;
+	uint32_t crc;
 
+	buf_init(&record);
+	stored_put_registration(&record, registration);
+	crc = record.failed ? 0 : stored_crc(record.data);
+	buf_fini(&record);
+	return crc;
+}
+
+void stored_state_of(const struct instance *instance, struct stored_state *state)
+{
 	*state = (struct stored_state){
 		.admin = instance->admin,
 		.reported = instance->reported,
 		.served_until = instance->served_until,
+		.registration_crc = registration_crc(instance->registration),
 		.n_checks = (uint8_t)instance->registration->n_checks,
 	};
 	for (size_t i = 0; i < state->n_checks; i++) {
 		state->checks[i].status = instance->checks[i]->health.status;
 		state->checks[i].has_run = instance->checks[i]->health.has_run;
 	}
-	buf_init(&record);
-	stored_put_registration(&record, instance->registration);
-	if (!record.failed)
-		state->registration_crc = stored_crc(record.data);
-	buf_fini(&record);
+}
+
+/* The check that goes on as one of this definition, and is none of `taken`, or NULL. */
+static const struct check *find_check(const struct instance *instance,
+				      const struct registration *registration,
+				      const struct check_spec *spec, unsigned *taken)
+{
+	const struct registration *old = instance->registration;
+
+	if (!record_address_equal(&old->address, &registration->address))
+		return NULL;
+	for (size_t i = 0; i < old->n_checks; i++)
+		if (!(*taken & 1u << i) && record_check_equal(&old->checks[i], spec)) {
+			*taken |= 1u << i;
+			return instance->checks[i];
+		}
+	return NULL;
+}
+
+void stored_state_after(const struct instance *instance, const struct registration *registration,
+			struct stored_state *state)
+{
+	unsigned taken = 0;
+
+	*state = (struct stored_state){
+		.admin = instance->admin,
+		.reported = STATUS_PASSING,
+		.served_until = instance->served_until,
+		.registration_crc = registration_crc(registration),
+		.n_checks = (uint8_t)registration->n_checks,
+	};
+	for (size_t i = 0; i < state->n_checks; i++) {
+		const struct check_spec *spec = &registration->checks[i];
+		const struct check *check = find_check(instance, registration, spec, &taken);
+
+		state->checks[i].status = check ? check->health.status : spec->initial;
+		state->checks[i].has_run = check && check->health.has_run;
+	}
 }
 
 void stored_match_state(struct stored_state *state, const void *registration_record)

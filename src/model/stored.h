@@ -105,6 +105,13 @@ void stored_put_policy(struct buf *buf, const struct stored_key *key, uint32_t v
  */
 void stored_state_of(const struct instance *instance, struct stored_state *state);
 
+/*
+ * The same as it will be once `registration` is in place of the instance's: checks that stay the
+ * same keep what is known of them, others begin anew, and what was reported is forgotten.
+ */
+void stored_state_after(const struct instance *instance, const struct registration *registration,
+			struct stored_state *state);
+
 /* Whether the record is whole and of this kind and key. Does not look into the payload. */
 enum stored_result stored_check(enum stored_kind kind, const struct stored_key *key,
 				const void *record, size_t len);

@@ -340,6 +340,52 @@ START_TEST(nobody_ceased_to_serve_in_the_future)
 }
 END_TEST
 
+/* What is written with a registration is what the registry makes of it. */
+START_TEST(the_state_after_an_update_is_known_before_it)
+{
+	static const char *const updates[] = {
+		checked, /* the same */
+		"{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80,\"tags\":[\"new\"],"
+		"\"checks\":[{\"kind\":\"tcp\",\"port\":81,\"fall\":3},{\"kind\":\"ttl\",\"ttl\":20},"
+		"{\"kind\":\"http\",\"initial\":\"warning\"},{\"kind\":\"ttl\",\"ttl\":20}]}",
+		"{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.2\",\"port\":80,\"checks\":["
+		"{\"kind\":\"tcp\",\"port\":81,\"fall\":3}]}", /* elsewhere */
+		"{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.2\",\"port\":80}",
+	};
+	const struct stored_state known = {
+		.admin = ADMIN_UP,
+		.reported = STATUS_WARNING,
+		.n_checks = 3,
+		.checks = { { STATUS_PASSING, true },
+			    { STATUS_WARNING, true },
+			    { STATUS_PASSING, true } },
+	};
+	struct stored_state before, after;
+
+	restore(checked, &known);
+	for (size_t i = 0; i < sizeof(updates) / sizeof(updates[0]); i++) {
+		const struct change change = {
+			.kind = CHANGE_REGISTER,
+			.registration = parse(updates[i]),
+		};
+
+		stored_state_after(find("a", "x"), change.registration, &before);
+		ck_assert_int_eq(registry_apply(registry, &change, T0_MS, &outcome),
+				 REGISTRY_UPDATED);
+		stored_state_of(find("a", "x"), &after);
+		ck_assert_int_eq(before.admin, after.admin);
+		ck_assert_int_eq(before.reported, after.reported);
+		ck_assert_uint_eq(before.served_until, after.served_until);
+		ck_assert_uint_eq(before.registration_crc, after.registration_crc);
+		ck_assert_uint_eq(before.n_checks, after.n_checks);
+		for (size_t j = 0; j < after.n_checks; j++) {
+			ck_assert_int_eq(before.checks[j].status, after.checks[j].status);
+			ck_assert_int_eq(before.checks[j].has_run, after.checks[j].has_run);
+		}
+	}
+}
+END_TEST
+
 /* ---- Admitting ---- */
 
 /* Asks, then does it: both say the same, and a change of what is stored is one of the revision. */
@@ -442,6 +488,7 @@ int main(void)
 	tcase_add_test(tcase, a_policy_is_back_without_a_revision);
 	tcase_add_test(tcase, those_that_served_last_are_known_after_a_restart);
 	tcase_add_test(tcase, nobody_ceased_to_serve_in_the_future);
+	tcase_add_test(tcase, the_state_after_an_update_is_known_before_it);
 	tcase_add_test(tcase, a_registration_is_admitted_as_it_is_applied);
 	tcase_add_test(tcase, other_changes_are_admitted_as_they_are_applied);
 	suite_add_tcase(suite, tcase);
