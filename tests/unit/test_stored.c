@@ -472,7 +472,7 @@ START_TEST(counts_keep_the_limits)
 	registration.tags = tags;
 	for (unsigned over = 0; over <= 3; over++) {
 		registration.n_checks = LIMIT_CHECKS + (over & 1);
-		registration.n_tags = (uint16_t)(LIMIT_TAGS + over / 2);
+		registration.n_tags = (uint8_t)(LIMIT_TAGS + over / 2);
 		record.len = 0;
 		stored_put_registration(&record, &registration);
 		ck_assert_int_eq(get(STORED_REGISTRATION, &key, record.data, record.len),
