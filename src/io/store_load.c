@@ -102,7 +102,7 @@ static int add_up(const struct store_engine *kind, void *cursor, struct store_se
 {
 	struct store_octets key, value;
 	struct store_key parsed;
-	uint8_t last[STORE_KEY];
+	uint8_t last[STORE_KEY] = { 0 };
 	size_t last_len = 0;
 	int error;
 

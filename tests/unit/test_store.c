@@ -685,6 +685,17 @@ static void make_images(struct image *main_file, struct image *copy, char **main
 	close_store();
 }
 
+/* What was read of it, if anything, is the base of what is written then. */
+static void write_on(unsigned n)
+{
+	if (n == 0)
+		return;
+	ck_assert_int_eq(store_start(store, done), 0);
+	ck_assert_int_eq(commit_instances(99, 10, 80), 0);
+	close_store();
+	start(STORE_MAIN, n + 10);
+}
+
 START_TEST(damage_is_never_served)
 {
 	struct image main_file, copy, damaged;
@@ -723,6 +734,8 @@ START_TEST(damage_is_never_served)
 				      "seed %u, round %u: another content", seed, round);
 		}
 		buf_fini(&content);
+		if (round % 20 == 0)
+			write_on(n);
 		close_store();
 	}
 	if (getenv("STORE_ROUNDS"))
@@ -748,16 +761,23 @@ static int mount_disk(unsigned long flags, const char *size)
 	return mount("test", directory, "tmpfs", flags, options);
 }
 
+/* A file system of `size` in the directory's place, for this process alone; false: not here. */
+static bool mount_own_disk(const char *size)
+{
+	if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	    mount_disk(0, size) == 0)
+		return true;
+	printf("SKIP: no mounts here\n");
+	return false;
+}
+
 START_TEST(a_full_disk_refuses_and_recovers)
 {
 	unsigned n = 0;
 	int error;
 
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount_disk(0, "2m")) {
-		printf("SKIP a_full_disk_refuses_and_recovers: no mounts here\n");
+	if (!mount_own_disk("2m"))
 		return;
-	}
 	start(STORE_NEW, 0);
 	while ((error = commit_instances(n, 200, 80)) == 0)
 		n++;
@@ -771,6 +791,35 @@ START_TEST(a_full_disk_refuses_and_recovers)
 	close_store();
 	start(STORE_MAIN, 200 * (n + 1));
 	close_store();
+	ck_assert_int_eq(umount(directory), 0);
+}
+END_TEST
+
+/* Neither a first file nor one from the copy can be built before there is room for it. */
+START_TEST(a_start_on_a_full_disk_recovers)
+{
+	static const enum store_source sources[] = { STORE_NEW, STORE_COPY };
+
+	if (!mount_own_disk("2m"))
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		struct image filler = { calloc(1, 3 << 20), 3 << 20 };
+		FILE *stream = fopen(path_of("revision"), "w");
+
+		setvbuf(stream, NULL, _IONBF, 0);
+		ck_assert_uint_lt(fwrite(filler.octets, 1, filler.len, stream), filler.len);
+		fclose(stream);
+		start(sources[i], 10 * i);
+		ck_assert_int_eq(commit_instances(i, 10, 80), ENOSPC);
+		ck_assert_int_eq(commit(new_batch()), ENOSPC);
+		ck_assert_int_eq(remove(path_of("revision")), 0);
+		ck_assert_int_eq(commit_instances(i, 10, 80), 0);
+		close_store();
+		start(STORE_MAIN, 10 * (i + 1));
+		close_store();
+		ck_assert_int_eq(remove(path_of("store.mdb")), 0);
+		free(filler.octets);
+	}
 	ck_assert_int_eq(umount(directory), 0);
 }
 END_TEST
@@ -847,6 +896,7 @@ int main(void)
 	tcase_add_test(tcase, without_a_fresh_file_the_old_one_is_written);
 	tcase_add_test(tcase, what_a_newer_version_wrote_is_refused_by_name);
 	tcase_add_test(tcase, a_full_disk_refuses_and_recovers);
+	tcase_add_test(tcase, a_start_on_a_full_disk_recovers);
 	suite_add_tcase(suite, tcase);
 
 	tcase_add_checked_fixture(slow, set_up, tear_down);
