@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,9 +43,14 @@ struct store {
 
 struct store *store_open(const char *directory, char *message, size_t message_size)
 {
-	struct store *store = calloc(1, sizeof(*store));
+	struct store *store;
 	int fd;
 
+	if (strlen(directory) + sizeof(STORE_FILE_COPY ".new") + 1 > PATH_MAX) {
+		snprintf(message, message_size, "%s: %s", directory, strerror(ENAMETOOLONG));
+		return NULL;
+	}
+	store = calloc(1, sizeof(*store));
 	if (store)
 		store->directory = strdup(directory);
 	if (!store || !store->directory) {

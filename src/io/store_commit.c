@@ -228,8 +228,8 @@ static void tell(struct store_commit *commit)
 }
 
 /*
- * Pages that were given up take a small commit where the disk is full for any other. So that an empty
- * batch does not say yes where the next one hears no, there must be room for some more.
+ * Pages that were given up take a small commit where the disk is full for any other. So that an
+ * empty batch does not say yes where the next one hears no, there must be room for some more.
  */
 static int check_room(const struct store_commit *commit)
 {
