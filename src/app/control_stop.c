@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 enum {
-	DRAIN_S = 5, /* how long SIGTERM waits for peers that read slowly */
-	CLOSE_S = 5, /* and then for the disk */
+	DRAIN_S = 5,  /* how long SIGTERM waits for peers that read slowly */
+	CLOSE_S = 10, /* and then for the disk, which may have a copy of a million to take */
 };
 
 /* ---- Signals ---- */
