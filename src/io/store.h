@@ -10,7 +10,8 @@
  * At rest the data directory has
  *   store.mdb       the records, and a seal: generation (one more with each commit), the number of
  *                   records of each kind, and the sum of the 64-bit hashes of all keys and records.
- *                   Records that are missing, changed or of an older generation contradict it.
+ *                   Records that are missing, changed or of an older generation contradict it. A
+ *                   whole file that is older than the copy is a damaged one too.
  *   registry.jsonl  a second copy for people and for the day when the first is damaged: one JSON
  *                   object a line, the last one a seal. Written aside and renamed, COPY_MS after a
  *                   change at the soonest, and when the store is closed.

@@ -40,11 +40,12 @@ struct store_copy {
 
 	pthread_mutex_t mutex;
 	pthread_cond_t woken;
-	uint64_t generation; /* the engine's */
-	uint64_t changed_ms; /* when it first differed from the copy's */
-	bool is_stopping;
+	uint64_t generation;     /* the engine's */
+	uint64_t changed_ms;     /* when it first differed from the copy's */
+	atomic_bool is_stopping; /* also read without the mutex */
 
 	/* the thread's own */
+	bool is_last;  /* the copy that is being written */
 	bool is_known; /* there is a copy, of this generation: */
 	uint64_t copied;
 	uint64_t rest_ms; /* no copy before */
@@ -129,6 +130,8 @@ static int write_lines(struct store_copy *copy, void *reader, struct job *job)
 	store_merge_init(&merge, copy->kind->cursor_next, front, side);
 	while ((error = store_merge_next(&merge, &merged)) == 0) {
 		error = merged.kind ? write_line(job, &merged) : read_seal(job, &merged.record);
+		if (error == 0 && copy->is_stopping && !copy->is_last)
+			error = ECANCELED; /* so that the end waits for one copy, not for two */
 		if (error)
 			break;
 	}
@@ -198,7 +201,7 @@ static void run(struct store_copy *copy)
 
 	took_ms = clock_mono_ms() - start_ms;
 	copy->rest_ms = start_ms + took_ms * 100 / LIMIT_COPY_SHARE;
-	if (error == ECANCELED) /* the writer needed the file: nothing is wrong */
+	if (error == ECANCELED) /* the writer needs the file, or the end has come */
 		return;
 	tell(copy, error);
 	counters_add(error ? &copy->errors : &copy->copies, 1);
@@ -237,7 +240,6 @@ static void await(struct store_copy *copy)
 static void *main_of_thread(void *cookie)
 {
 	struct store_copy *copy = cookie;
-	bool is_last;
 
 	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* on Linux: of this thread */
 	do {
@@ -245,13 +247,13 @@ static void *main_of_thread(void *cookie)
 
 		pthread_mutex_lock(&copy->mutex);
 		await(copy);
-		is_last = copy->is_stopping;
+		copy->is_last = copy->is_stopping;
 		is_due = is_old(copy);
 		copy->changed_ms = clock_mono_ms(); /* of what comes now, or of another try */
 		pthread_mutex_unlock(&copy->mutex);
 		if (is_due)
 			run(copy);
-	} while (!is_last);
+	} while (!copy->is_last);
 	return NULL;
 }
 

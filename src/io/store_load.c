@@ -278,6 +278,16 @@ static void choose_copy(struct load *load, const char *what)
 	note_copy(load, what);
 }
 
+/* The copy is of what was committed: a file with less was once this one, and is not any more. */
+static void compare_with_copy(const struct load *load, struct verdict *verdict)
+{
+	uint64_t generation;
+
+	if (verdict->result == CHECK_GOOD && store_lines_generation(load->copy, &generation) &&
+	    generation > verdict->seal.generation)
+		judge(verdict, CHECK_DAMAGED, "is older than " STORE_FILE_COPY);
+}
+
 static void choose_main(struct load *load)
 {
 	enum store_fault fault;
@@ -285,6 +295,7 @@ static void choose_main(struct load *load)
 	char what[WHAT];
 
 	check_apart(load, &verdict);
+	compare_with_copy(load, &verdict);
 	if (verdict.result == CHECK_DAMAGED) {
 		choose_copy(load, verdict.what);
 		return;

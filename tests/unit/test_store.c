@@ -253,7 +253,24 @@ START_TEST(the_copy_serves_where_the_file_is_damaged)
 }
 END_TEST
 
-/* Seven out of eight: each change of the copy is seen. */
+START_TEST(a_file_that_is_older_than_its_copy_is_not_used)
+{
+	struct data_image old;
+
+	data_start(STORE_NEW, 0);
+	ck_assert_int_eq(data_commit_instances(1, 10, 80), 0);
+	old = data_load("store.mdb");
+	ck_assert_int_eq(data_commit_instances(2, 10, 80), 0);
+	data_close();
+	data_save("store.mdb", &old);
+	data_start(STORE_COPY, 20);
+	ck_assert_msg(strstr(data_note, "store.mdb is older than registry.jsonl") != NULL, "%s",
+		      data_note);
+	free(old.octets);
+}
+END_TEST
+
+/* Whichever octet it is. */
 START_TEST(a_damaged_copy_is_not_used)
 {
 	struct data_image copy;
@@ -390,6 +407,7 @@ int main(void)
 	tcase_add_test(tcase, batches_that_wait_come_back_in_order);
 	tcase_add_test(tcase, the_file_grows_while_it_is_read);
 	tcase_add_test(tcase, the_copy_serves_where_the_file_is_damaged);
+	tcase_add_test(tcase, a_file_that_is_older_than_its_copy_is_not_used);
 	tcase_add_test(tcase, a_damaged_copy_is_not_used);
 	tcase_add_test(tcase, without_a_fresh_file_the_old_one_is_written);
 	tcase_add_test(tcase, what_a_newer_version_wrote_is_refused_by_name);
