@@ -21,6 +21,7 @@ enum api_method {
 };
 
 struct api_write;
+struct buf;
 struct compile;
 struct json_t;
 
@@ -88,6 +89,8 @@ struct api {
 	size_t (*ask)(void *cookie, uint8_t *message, size_t len);
 	/* Adds up every thread's counters. */
 	void (*read_counters)(void *cookie, struct counters *sum);
+	/* Appends what else there is to measure, in the Prometheus text format. */
+	void (*print_metrics)(void *cookie, struct buf *out);
 	/* How many requests wait for changes. */
 	size_t (*count_watchers)(void *cookie);
 	void *cookie;

@@ -195,6 +195,7 @@ static void handle_metrics(struct api *api, const struct api_request *request,
 		    api->count_watchers(api->cookie));
 	print_gauge(&out, "rosterd_store_degraded", "1: changes cannot be saved and are refused",
 		    api->trouble(api->cookie) != NULL);
+	api->print_metrics(api->cookie, &out);
 	buf_print(&out, "# HELP rosterd_build_info the version that runs\n"
 			"# TYPE rosterd_build_info gauge\n"
 			"rosterd_build_info{version=\"" PACKAGE_VERSION "\"} 1\n");

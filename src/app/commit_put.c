@@ -75,8 +75,7 @@ static void put_register(struct commit_put *put, const struct registration *regi
 
 	put_registration(put, registration);
 	if (before) {
-		stored_state_of(before, &state);
-		state.reported = STATUS_PASSING;
+		stored_state_after(before, registration, &state);
 		put_state(put, before, &state);
 	}
 	if (registration->ttl_s)

@@ -3,6 +3,7 @@
 
 #include "api/native.h"
 #include "api/native_write.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -196,6 +197,29 @@ static void read_counters(void *cookie, struct counters *sum)
 	workers_count(control->workers, sum);
 }
 
+/* A time in seconds, or a size, of the store. */
+static void print_metric(struct buf *out, const char *metric, const char *kind, const char *help,
+			 double value)
+{
+	buf_print(out, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", metric, help, metric, kind, metric,
+		  value);
+}
+
+static void print_metrics(void *cookie, struct buf *out)
+{
+	const struct control *control = cookie;
+	struct store_stats stats = { .commits = 0 };
+
+	if (control->is_ready)
+		store_read_stats(control->store, &stats);
+	print_metric(out, "rosterd_store_commit_seconds_total", "counter",
+		     "time that commits of the store took", (double)stats.commit_us / 1e6);
+	print_metric(out, "rosterd_store_bytes", "gauge", "size of the store",
+		     (double)stats.octets);
+	print_metric(out, "rosterd_store_copy_errors_total", "counter",
+		     "copies of the store that could not be written", (double)stats.copy_errors);
+}
+
 static size_t count_watchers(void *cookie)
 {
 	const struct control *control = cookie;
@@ -311,6 +335,7 @@ void control_serve_hook_api(struct control *control, struct api *api)
 	api->publish = publish_now;
 	api->ask = ask;
 	api->read_counters = read_counters;
+	api->print_metrics = print_metrics;
 	api->count_watchers = count_watchers;
 	api->cookie = control;
 }

@@ -52,6 +52,12 @@ static size_t on_count_watchers(void *cookie)
 	return 3;
 }
 
+static void on_print_metrics(void *cookie, struct buf *out)
+{
+	(void)cookie;
+	buf_print(out, "more 1\n");
+}
+
 static void on_read_counters(void *cookie, struct counters *sum)
 {
 	(void)cookie;
@@ -86,6 +92,7 @@ static void set_up(void)
 		.trouble = on_trouble,
 		.publish = on_publish,
 		.read_counters = on_read_counters,
+		.print_metrics = on_print_metrics,
 		.count_watchers = on_count_watchers,
 	};
 	ck_assert_ptr_nonnull(api.registry);
@@ -647,7 +654,7 @@ START_TEST(tells_of_itself)
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_instances 1\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_watchers 3\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_revision 42\n"));
-	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_store_degraded 0\n"));
+	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_store_degraded 0\nmore 1\n"));
 	ck_assert_ptr_nonnull(
 		strstr(reply.body, "\nrosterd_build_info{version=\"" PACKAGE_VERSION "\"} 1\n"));
 }
