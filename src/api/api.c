@@ -32,7 +32,7 @@ static const struct {
 	{ 431, "headers-too-large" },
 	{ 501, "not-implemented" },
 	{ 503, "unavailable" },
-	{ 505, "version-not-supported" },
+	{ 507, "storage-full" },
 };
 
 static const char *error_code(int status)
@@ -250,7 +250,11 @@ static void call_route(struct api *api, const struct api_route *route,
 		decoded[i] = room;
 		room += segments[i].len + 1;
 	}
-	route->handle(api, request, decoded, now_ms, reply);
+	if (api->is_loading && !route->is_own)
+		api_reply_error(reply, 503, NULL,
+				"the server is starting and reads what was registered: ask again");
+	else
+		route->handle(api, request, decoded, now_ms, reply);
 	free(text);
 }
 

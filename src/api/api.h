@@ -22,6 +22,7 @@ enum api_method {
 	API_OTHER,
 };
 
+struct api_write;
 struct catalog;
 struct compile;
 struct json_t;
@@ -60,8 +61,13 @@ struct api_reply {
 	size_t body_len;
 	char *owned;    /* what `body` is in, from malloc; NULL: it is static */
 	char allow[64]; /* for 405: the methods of that path; else empty */
-	/* Where it waits there is no reply yet, but for its status, 200. */
+	/* Where it waits for changes there is no reply yet, but for its status, 200. */
 	struct api_watch watch;
+	/*
+	 * Nor where it changes what is kept on disk: the caller sees to that, then calls
+	 * native_write_finish() and native_write_free() (api/native_write.h). Else NULL.
+	 */
+	struct api_write *write;
 };
 
 /* How many segments in braces a route may have. */
@@ -74,6 +80,9 @@ struct api_metrics {
 	struct counters counters;
 	struct answer_counts answers;
 	struct histogram rounds; /* of the control loop: how long each took */
+	struct {
+		uint64_t commit_us, octets, copy_errors;
+	} store;
 };
 
 /* What requests act on. Borrowed. */
@@ -85,6 +94,8 @@ struct api {
 	struct counters *counters; /* the control thread's */
 	/* Whether the server is ready to answer right now. */
 	bool (*is_ready)(void *cookie);
+	/* Why changes are refused right now; NULL: they are not. */
+	const char *(*trouble)(void *cookie);
 	/* Makes queries see every change, now. false: there was no memory; it is tried again. */
 	bool (*publish)(void *cookie);
 	/*
@@ -104,6 +115,8 @@ struct api {
 	bool refuses_loopback_checks;
 	/* Who may ask at all; NULL: nobody is asked. */
 	const struct guard *guard;
+	/* `registry` is not whole yet: only routes of the server itself are served. */
+	bool is_loading;
 };
 
 /* A parameter of a query: what became of looking for it. */
@@ -132,6 +145,7 @@ struct api_route {
 	 */
 	void (*handle)(struct api *api, const struct api_request *request, char *const *segments,
 		       uint64_t now_ms, struct api_reply *reply);
+	bool is_own; /* it is about the server itself, and served while the registry is loaded */
 };
 
 /*

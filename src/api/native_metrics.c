@@ -126,6 +126,28 @@ static void print_watchers(struct page *page, const char *metric)
 	print_value(page, metric, page->api->count_watchers(page->api->cookie));
 }
 
+/* ---- The store ---- */
+
+static void print_degraded(struct page *page, const char *metric)
+{
+	print_value(page, metric, page->api->trouble(page->api->cookie) != NULL);
+}
+
+static void print_commits(struct page *page, const char *metric)
+{
+	buf_print(&page->out, "%s %.6f\n", metric, (double)page->metrics.store.commit_us / 1e6);
+}
+
+static void print_store_size(struct page *page, const char *metric)
+{
+	print_value(page, metric, page->metrics.store.octets);
+}
+
+static void print_copy_errors(struct page *page, const char *metric)
+{
+	print_value(page, metric, page->metrics.store.copy_errors);
+}
+
 /* ---- The server ---- */
 
 static void print_rounds(struct page *page, const char *metric)
@@ -187,6 +209,13 @@ static const struct metric {
 	  print_admins },
 	{ "rosterd_revision", "gauge", "number of the newest change", print_revision },
 	{ "rosterd_watchers", "gauge", "requests that wait for changes", print_watchers },
+	{ "rosterd_store_degraded", "gauge", "1: changes cannot be saved and are refused",
+	  print_degraded },
+	{ "rosterd_store_commit_seconds_total", "counter", "time that commits of the store took",
+	  print_commits },
+	{ "rosterd_store_bytes", "gauge", "size of the store", print_store_size },
+	{ "rosterd_store_copy_errors_total", "counter",
+	  "copies of the store that could not be written", print_copy_errors },
 	{ "rosterd_control_round_seconds", "histogram",
 	  "how long the control thread worked without a look at what is new", print_rounds },
 	{ "rosterd_build_info", "gauge", "the version that runs", print_build },

@@ -86,6 +86,7 @@ struct conf_flags {
 	const char *http;
 	const char *data;
 	const char *workers;
+	const char *export_to, *import_from; /* "-": standard output, input */
 	bool check_only, version, help;
 };
 

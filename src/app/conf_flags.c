@@ -32,6 +32,10 @@ static const struct flag {
 	  "threads that answer queries (default: the number of processors)" },
 	{ "--check-config", NULL, NULL, FLAG_SET, offsetof(struct conf_flags, check_only),
 	  "read the configuration and zone files, say what is wrong, exit" },
+	{ "--export", NULL, "FILE", FLAG_TEXT, offsetof(struct conf_flags, export_to),
+	  "write what is registered as lines of JSON (-: standard output), exit" },
+	{ "--import", NULL, "FILE", FLAG_TEXT, offsetof(struct conf_flags, import_from),
+	  "add or replace registrations from such lines (-: standard input), exit" },
 	{ "--version", NULL, NULL, FLAG_SET, offsetof(struct conf_flags, version),
 	  "print the version and exit" },
 	{ "--help", "-h", NULL, FLAG_SET, offsetof(struct conf_flags, help),
@@ -131,9 +135,20 @@ static bool check_values(const struct conf_flags *flags, char *message, size_t m
 		value = flags->zone;
 	}
 	free(zone.domain);
+	if (!name && flags->export_to && flags->import_from) {
+		name = "--import";
+		value = flags->import_from;
+		reason = "cannot go with --export";
+	}
 	if (name)
 		snprintf(message, message_size, "%s: '%.80s' %s", name, value, reason);
 	return !name;
+}
+
+/* A hyphen alone is standard input or output. */
+static bool is_flag(const char *arg)
+{
+	return arg[0] == '-' && arg[1];
 }
 
 bool conf_flags_parse(struct conf_flags *flags, int argc, char **argv, char *message,
@@ -156,7 +171,7 @@ bool conf_flags_parse(struct conf_flags *flags, int argc, char **argv, char *mes
 		}
 		/* A flag where a value should be is a value forgotten. */
 		if (!value)
-			value = i + 1 < argc && argv[i + 1][0] != '-' ? argv[++i] : "";
+			value = i + 1 < argc && !is_flag(argv[i + 1]) ? argv[++i] : "";
 		if (!put_value(flags, flag, value, message, message_size))
 			return false;
 	}

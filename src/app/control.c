@@ -1,521 +1,57 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "app/control.h"
 
-#include "api/native.h"
-#include "app/dump.h"
-#include "app/revision.h"
-#include "app/watchers.h"
-#include "app/workers.h"
+#include "app/control_serve.h"
+#include "app/control_stop.h"
 #include "app/zones.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "io/httpd.h"
-#include "io/probe.h"
 
 #include <event2/event.h>
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	RETRY_S = 1,        /* when there was no memory to publish */
 	COMMENT_MS = 15000, /* proxies close what is quiet for longer */
-	DRAIN_MS = 5000,    /* how long SIGTERM waits for peers that read slowly */
 };
 
-/* A reply that waits for the publish. */
-struct pending {
-	struct httpd_request *owed;
-	struct api_reply reply;
-};
+/* ---- Restoring ---- */
 
-struct control {
-	struct conf *conf;
-	const struct conf_flags *flags;
-	struct event_base *base;
-	struct counters counters;
-	struct revision *revision;
-	struct answer_identity identity;
-	struct catalog *catalog;
-	struct registry *registry;
-	struct events *events;
-	struct watchers *watchers;
-	struct compile *compile;
-	struct workers *workers;
-	struct dump *dump;
-	struct queue *results; /* of the prober */
-	struct probe *probe;
-	struct httpd *httpd;
-	struct api api;
-	struct queue *notes; /* that the workers have drained */
-	struct event *on_results, *on_notes, *publish, *deadline, *drain_end;
-	struct event *on_signals[4];
-	struct pending *pending;
-	size_t n_pending, cap_pending;
-	bool is_ready, is_draining, http_drained, dns_drained;
-	uint64_t round_ns; /* when the present round's work began; 0: not yet */
-	struct histogram rounds;
-};
-
-/* ---- Rounds ---- */
-
-/* To be called where work may begin: libevent does not say when it has waited. */
-static void begin_round(struct control *control)
-{
-	if (!control->round_ns)
-		control->round_ns = clock_mono_ns();
-}
-
-static void end_round(struct control *control)
-{
-	if (control->round_ns)
-		histogram_observe(&control->rounds, clock_mono_ns() - control->round_ns, 1);
-	control->round_ns = 0;
-}
-
-/* Until something breaks the loop. -1: the loop failed. */
-static int run_rounds(struct control *control)
-{
-	int result;
-
-	do {
-		result = event_base_loop(control->base, EVLOOP_ONCE);
-		end_round(control);
-	} while (result == 0 && !event_base_got_break(control->base));
-	return result;
-}
-
-/* ---- Publishing ---- */
-
-static void arm_deadline(struct control *control)
-{
-	uint64_t at_ms = registry_next_deadline(control->registry), now_ms = clock_mono_ms();
-	uint64_t delay_ms = at_ms > now_ms ? at_ms - now_ms : 0;
-	struct timeval delay = {
-		.tv_sec = (time_t)(delay_ms / 1000),
-		.tv_usec = (suseconds_t)(delay_ms % 1000 * 1000),
-	};
-
-	if (at_ms == UINT64_MAX)
-		event_del(control->deadline);
-	else
-		event_add(control->deadline, &delay);
-}
-
-/* Without memory, changes and the replies that report them wait for the next try. */
-static void publish(struct control *control)
-{
-	struct timeval pause = { .tv_sec = RETRY_S };
-
-	if (compile_run(control->compile, clock_mono_ms())) {
-		event_add(control->deadline, &pause);
-		return;
-	}
-	if (revision_advance(control->revision, registry_revision(control->registry)))
-		log_event(LOG_ERROR, "revision-not-saved", "error", strerror(errno), NULL);
-	for (size_t i = 0; i < control->n_pending; i++) {
-		httpd_reply(control->pending[i].owed, &control->pending[i].reply);
-		api_reply_fini(&control->pending[i].reply);
-	}
-	control->n_pending = 0;
-	watchers_publish(control->watchers, registry_revision(control->registry));
-	arm_deadline(control);
-}
-
-static void on_publish(evutil_socket_t fd, short what, void *cookie)
-{
-	(void)fd;
-	(void)what;
-	publish(cookie);
-}
-
-/* Publishes behind everything else that this round of the loop has to do. */
-static void publish_soon(struct control *control)
-{
-	event_active(control->publish, EV_TIMEOUT, 0);
-}
-
-static void on_deadline(evutil_socket_t fd, short what, void *cookie)
-{
-	struct control *control = cookie;
-
-	(void)fd;
-	(void)what;
-	begin_round(control);
-	registry_expire(control->registry, clock_mono_ms());
-	publish_soon(control);
-}
-
-/* ---- HTTP ---- */
-
-static bool hold_reply(struct control *control, struct httpd_request *owed,
-		       const struct api_reply *reply)
-{
-	if (control->n_pending == control->cap_pending) {
-		size_t cap = control->cap_pending ? control->cap_pending * 2 : 64;
-		struct pending *pending = realloc(control->pending, cap * sizeof(*pending));
-
-		if (!pending)
-			return false;
-		control->pending = pending;
-		control->cap_pending = cap;
-	}
-	control->pending[control->n_pending++] = (struct pending){ .owed = owed, .reply = *reply };
-	return true;
-}
-
-static void on_request(void *cookie, struct httpd_request *owed, const struct api_request *request)
-{
-	struct control *control = cookie;
-	struct api_reply reply;
-
-	begin_round(control);
-	api_handle(&control->api, native_routes, native_n_routes, request, clock_mono_ms(), &reply);
-	if (reply.watch.wait) {
-		watchers_start(control->watchers, owed, &reply.watch);
-		return;
-	}
-	if (registry_is_dirty(control->registry)) {
-		publish_soon(control);
-		if (hold_reply(control, owed, &reply))
-			return;
-		publish(control);
-	}
-	httpd_reply(owed, &reply);
-	api_reply_fini(&reply);
-	/* A renewal may have moved a deadline without making anything dirty. */
-	if (!registry_is_dirty(control->registry))
-		arm_deadline(control);
-}
-
-static bool is_ready(void *cookie)
+static void on_stray(void *cookie, const char *service, const char *id)
 {
 	const struct control *control = cookie;
 
-	return control->is_ready && !control->is_draining;
+	commit_mend(control->commit, service, id);
 }
 
-static bool publish_now(void *cookie)
+static void on_restored(void *cookie, bool ok)
 {
 	struct control *control = cookie;
 
-	publish(control);
-	return !registry_is_dirty(control->registry);
-}
-
-/* What the control thread asks itself. */
-static size_t ask(void *cookie, uint8_t *message, size_t len)
-{
-	static const struct answer_peer peer = { .transport = ANSWER_TCP };
-	struct control *control = cookie;
-	const struct answer_time time = { .mono_ms = 0 }; /* before any hand-out */
-	struct counters counters = { 0 };
-	struct answer own;
-
-	answer_init(&own, control->catalog, &counters, &control->identity);
-	catalog_reader_online();
-	len = answer(&own, &peer, &time, message, len);
-	catalog_reader_offline();
-	return len;
-}
-
-static void read_metrics(void *cookie, struct api_metrics *metrics)
-{
-	const struct control *control = cookie;
-
-	counters_read(&metrics->counters, &control->counters);
-	counters_read(&metrics->counters, probe_counters(control->probe));
-	workers_count(control->workers, &metrics->counters, &metrics->answers);
-	histogram_read(&metrics->rounds, &control->rounds);
-}
-
-static size_t count_watchers(void *cookie)
-{
-	const struct control *control = cookie;
-
-	return watchers_count(control->watchers);
-}
-
-static void on_changed(void *cookie, enum event_kind kind, const struct service *service,
-		       const struct instance *instance)
-{
-	const struct control *control = cookie;
-
-	events_put(control->events, kind, service, instance);
-}
-
-/* ---- Checks ---- */
-
-static void on_check_started(void *cookie, const struct check *check)
-{
-	const struct control *control = cookie;
-
-	probe_start_check(control->probe, check);
-}
-
-static void on_check_stopped(void *cookie, const struct check *check)
-{
-	const struct control *control = cookie;
-
-	if (control->probe)
-		probe_stop_check(control->probe, check->check_id);
-}
-
-static void apply_result(struct control *control, const struct probe_result *result)
-{
-	struct change change = {
-		.kind = CHANGE_CHECK_RESULT,
-		.check_result = { .check_id = result->check_id,
-				  .passed = result->passed,
-				  .start_ms = result->start_ms,
-				  .latency_ms = result->latency_ms,
-				  .output = result->output },
-	};
-	struct outcome outcome;
-
-	registry_apply(control->registry, &change, clock_mono_ms(), &outcome);
-}
-
-static void on_results(evutil_socket_t fd, short what, void *cookie)
-{
-	struct control *control = cookie;
-	struct queue_node *node = queue_take(control->results);
-
-	(void)fd;
-	(void)what;
-	begin_round(control);
-	while (node) {
-		struct probe_result *result = (struct probe_result *)(void *)node;
-
-		node = node->next;
-		apply_result(control, result);
-		free(result);
+	if (ok && commit_start(control->commit, control->store)) {
+		log_event(LOG_ERROR, "start-failed", "error", strerror(errno), NULL);
+		ok = false;
 	}
-	publish_soon(control);
-}
-
-/*
- * `choice` is the newest configuration's, the HTTP addresses are those that are open: they stay as
- * they are while the process lives.
- */
-static bool refuses_loopback_checks(const struct control *control, enum conf_loopback choice)
-{
-	const struct conf *conf = control->conf;
-	struct address address;
-
-	for (size_t i = 0; choice == CONF_LOOPBACK_BY_HTTP && i < conf->n_http; i++) {
-		listen_peer((const struct sockaddr *)&conf->http[i].sockaddr, &address);
-		if (!record_address_is_loopback(&address))
-			return true;
-	}
-	return choice == CONF_LOOPBACK_NO;
-}
-
-/* ---- Signals ---- */
-
-static bool same_addresses(const struct listen_address *a, size_t n_a,
-			   const struct listen_address *b, size_t n_b)
-{
-	if (n_a != n_b)
-		return false;
-	for (size_t i = 0; i < n_a; i++)
-		if (strcmp(a[i].text, b[i].text) != 0)
-			return false;
-	return true;
-}
-
-static bool same_limits(const struct udp_limit_options *a, const struct udp_limit_options *b)
-{
-	return a->rate == b->rate && a->slip == b->slip && a->n_allow == b->n_allow &&
-	       memcmp(a->allow, b->allow, a->n_allow * sizeof(*a->allow)) == 0;
-}
-
-/* What is fixed while the process lives is named if the new configuration differs. */
-static void warn_fixed(const struct conf *old, const struct conf *new)
-{
-	const struct {
-		const char *key;
-		bool same;
-	} fixed[] = {
-		{ "dns", same_addresses(old->dns, old->n_dns, new->dns, new->n_dns) },
-		{ "http", same_addresses(old->http, old->n_http, new->http, new->n_http) },
-		{ "workers", old->workers == new->workers },
-		{ "rate-limit", same_limits(&old->rate_limit, &new->rate_limit) },
-		{ "data", strcmp(old->data, new->data) == 0 },
-		{ "identity", strcmp(old->identity, new->identity) == 0 },
-		{ "version", strcmp(old->version, new->version) == 0 },
-	};
-
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-		if (!fixed[i].same)
-			log_event(LOG_WARNING, "reload-ignored", "key", fixed[i].key, "reason",
-				  "takes a restart", NULL);
-}
-
-/* What `control` points to stays where it is; the old contents go with the new configuration. */
-static void swap_guards(struct guard *a, struct guard *b)
-{
-	struct guard guard = *a;
-
-	*a = *b;
-	*b = guard;
-}
-
-static void reload(struct control *control)
-{
-	struct static_zone *zones = NULL;
-	struct conf conf;
-	char message[512];
-
-	if (conf_load(&conf, control->flags, message, sizeof(message)))
-		goto fail;
-	warn_fixed(control->conf, &conf);
-	zones = zones_read(&conf, message, sizeof(message));
-	if (!zones)
-		goto fail;
-	if (compile_set_zones(control->compile, zones, conf.n_zones, clock_mono_ms(), message,
-			      sizeof(message))) {
-		zones_free(zones, conf.n_zones);
-		goto fail;
-	}
-	free(zones);
-	registry_set_ttl(control->registry, conf.ttl_s);
-	swap_guards(&control->conf->guard, &conf.guard);
-	control->api.refuses_loopback_checks =
-		refuses_loopback_checks(control, conf.check_loopback);
-	publish_soon(control);
-	counters_add(&control->counters.reloads, 1);
-	log_event(LOG_INFO, "reloaded", "zones", log_fmt("%zu", conf.n_zones), NULL);
-	conf_fini(&conf);
-	return;
-fail:
-	conf_fini(&conf);
-	counters_add(&control->counters.reloads_failed, 1);
-	log_event(LOG_ERROR, "reload-failed", "error", message, "now", "the old one stays", NULL);
-}
-
-static void end_if_drained(struct control *control)
-{
-	if (control->http_drained && control->dns_drained)
-		event_base_loopbreak(control->base);
-}
-
-static void on_http_idle(void *cookie)
-{
-	struct control *control = cookie;
-
-	control->http_drained = true;
-	end_if_drained(control);
-}
-
-static void on_notes(evutil_socket_t fd, short what, void *cookie)
-{
-	struct control *control = cookie;
-	struct queue_node *note = queue_take(control->notes);
-
-	(void)fd;
-	(void)what;
-	control->dns_drained |= note != NULL;
-	end_if_drained(control);
-}
-
-static void on_dns_drained(void *cookie)
-{
-	static struct queue_node note;
-	struct control *control = cookie;
-
-	queue_push(control->notes, &note);
-}
-
-static void on_drain_end(evutil_socket_t fd, short what, void *cookie)
-{
-	struct control *control = cookie;
-
-	(void)fd;
-	(void)what;
-	event_base_loopbreak(control->base);
-}
-
-static void stop(struct control *control, int signal_number)
-{
-	struct timeval limit = { .tv_sec = DRAIN_MS / 1000 };
-
-	if (control->is_draining) {
+	if (!ok) {
+		control->has_failed = true;
 		event_base_loopbreak(control->base);
 		return;
 	}
-	log_event(LOG_INFO, "stopping", "signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT",
-		  NULL);
-	control->is_draining = true;
-	event_add(control->drain_end, &limit);
-	workers_drain(control->workers, on_dns_drained, control);
-	httpd_drain(control->httpd, on_http_idle, control);
-	watchers_drain(control->watchers);
-}
-
-static void on_signal(evutil_socket_t fd, short what, void *cookie)
-{
-	struct control *control = cookie;
-
-	(void)what;
-	begin_round(control);
-	if (fd == SIGHUP)
-		reload(control);
-	else if (fd == SIGUSR1)
-		dump_start(control->dump);
-	else
-		stop(control, (int)fd);
+	catalog_set_loading(control->catalog, false);
+	control->api.is_loading = false;
+	control->is_ready = true;
+	control_serve_arm_deadline(control);
+	log_event(LOG_INFO, "ready", "version", PACKAGE_VERSION, "zones",
+		  log_fmt("%zu", control->conf->n_zones), "workers",
+		  log_fmt("%u", control->conf->workers), "revision",
+		  log_fmt("%" PRIu64, registry_revision(control->registry)), NULL);
 }
 
 /* ---- Life ---- */
-
-static int new_events(struct control *control)
-{
-	static const int signals[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
-	struct event_base *base = control->base;
-	bool ok;
-
-	control->on_results = event_new(base, queue_fd(control->results), EV_READ | EV_PERSIST,
-					on_results, control);
-	control->on_notes =
-		event_new(base, queue_fd(control->notes), EV_READ | EV_PERSIST, on_notes, control);
-	control->publish = event_new(base, -1, 0, on_publish, control);
-	control->deadline = evtimer_new(base, on_deadline, control);
-	control->drain_end = evtimer_new(base, on_drain_end, control);
-	ok = control->on_results && control->on_notes && control->publish && control->deadline &&
-	     control->drain_end && !event_add(control->on_results, NULL) &&
-	     !event_add(control->on_notes, NULL);
-	for (size_t i = 0; ok && i < sizeof(signals) / sizeof(signals[0]); i++) {
-		control->on_signals[i] = evsignal_new(base, signals[i], on_signal, control);
-		ok = control->on_signals[i] && !event_add(control->on_signals[i], NULL);
-	}
-	return ok ? 0 : -1;
-}
-
-static void free_events(struct control *control)
-{
-	struct event *events[] = {
-		control->on_results,    control->on_notes,      control->publish,
-		control->deadline,      control->drain_end,     control->on_signals[0],
-		control->on_signals[1], control->on_signals[2], control->on_signals[3],
-	};
-
-	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
-		if (events[i])
-			event_free(events[i]);
-}
-
-static bool collides(void *cookie, const struct registration *registration, char *name,
-		     size_t name_size)
-{
-	const struct control *control = cookie;
-
-	return compile_collides(control->compile, registration, name, name_size);
-}
 
 /* evhttp adds and deletes the same events again and again; epoll hears of it once a round. */
 static struct event_base *new_base(void)
@@ -530,34 +66,56 @@ static struct event_base *new_base(void)
 	return base;
 }
 
+static struct registry *new_registry(struct control *control, uint64_t revision)
+{
+	struct registry_options options = {
+		.revision = revision,
+		.ttl_s = control->conf->ttl_s,
+		.counters = &control->counters,
+	};
+
+	control_serve_hook_registry(control, &options);
+	return registry_new(&options);
+}
+
+static struct commit *new_commit(struct control *control)
+{
+	struct commit_options options = {
+		.base = control->base,
+		.registry = control->registry,
+		.counters = &control->counters,
+		.on_drained = control_stop_on_saved_all,
+	};
+
+	control_serve_hook_commit(control, &options);
+	return commit_new(&options);
+}
+
+static void set_identity(struct answer_identity *identity, const struct conf *conf)
+{
+	snprintf(identity->id, sizeof(identity->id), "%s", conf->identity);
+	snprintf(identity->version, sizeof(identity->version), "%s", conf->version);
+	siphash_key_init(&identity->cookie_secret);
+}
+
 /* The write side without its doors: what needs nothing but memory. */
 static int new_model(struct control *control)
 {
-	struct registry_options options = {
-		/* The start is a change itself: what was registered before is gone. */
-		.revision = revision_first(control->revision) + 1,
-		.ttl_s = control->conf->ttl_s,
-		.counters = &control->counters,
-		.collides = collides,
-		.check_started = on_check_started,
-		.check_stopped = on_check_stopped,
-		.changed = on_changed,
-		.cookie = control,
-	};
+	/* The start is a change itself: leases and checks begin anew. */
+	uint64_t revision = revision_first(control->revision) + 1;
 
-	snprintf(control->identity.id, sizeof(control->identity.id), "%s", control->conf->identity);
-	snprintf(control->identity.version, sizeof(control->identity.version), "%s",
-		 control->conf->version);
-	siphash_key_init(&control->identity.cookie_secret);
+	set_identity(&control->identity, control->conf);
 	control->base = new_base();
 	control->results = queue_new();
 	control->notes = queue_new();
 	control->catalog = catalog_new();
-	control->registry = registry_new(&options);
-	control->events = events_new(options.revision);
+	control->registry = new_registry(control, revision);
+	control->events = events_new(revision);
 	if (control->base && control->events)
 		control->watchers = watchers_new(control->base, control->events, &control->counters,
-						 options.revision, COMMENT_MS);
+						 revision, COMMENT_MS);
+	if (control->base && control->registry)
+		control->commit = new_commit(control);
 	if (control->catalog && control->registry)
 		control->compile =
 			compile_new(control->registry, control->catalog, &control->counters);
@@ -565,22 +123,18 @@ static int new_model(struct control *control)
 	control->api = (struct api){
 		.registry = control->registry,
 		.events = control->events,
-		.catalog = control->catalog,
-		.counters = &control->counters,
-		.is_ready = is_ready,
 		.compile = control->compile,
-		.publish = publish_now,
-		.ask = ask,
-		.read_metrics = read_metrics,
-		.count_watchers = count_watchers,
-		.cookie = control,
-		.guard = &control->conf->guard,
+		.is_loading = true,
 		.refuses_loopback_checks =
-			refuses_loopback_checks(control, control->conf->check_loopback),
+			control_serve_refuses_loopback(control, control->conf->check_loopback),
 	};
+	control_serve_hook_api(control, &control->api);
 	if (control->base && control->results && control->notes && control->compile &&
-	    control->watchers && control->dump && new_events(control) == 0)
+	    control->commit && control->watchers && control->dump &&
+	    control_serve_init(control) == 0 && control_stop_init(control) == 0) {
+		catalog_set_loading(control->catalog, true);
 		return 0;
+	}
 	log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
 	return -1;
 }
@@ -590,7 +144,7 @@ static int open_http(struct control *control)
 	struct conf *conf = control->conf;
 
 	control->httpd = httpd_new(control->base, &control->counters, LIMIT_HTTP_REQUEST_MS,
-				   on_request, control);
+				   control_serve_on_request, control);
 	if (!control->httpd)
 		return -1;
 	for (size_t i = 0; i < conf->n_http; i++) {
@@ -627,6 +181,25 @@ static int open_doors(struct control *control)
 	return 0;
 }
 
+static int restore(struct control *control)
+{
+	const struct restore_options options = {
+		.base = control->base,
+		.store = control->store,
+		.registry = control->registry,
+		.compile = control->compile,
+		.on_stray = on_stray,
+		.on_end = on_restored,
+		.cookie = control,
+	};
+
+	control->restore = restore_new(&options);
+	if (control->restore)
+		return 0;
+	log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
+	return -1;
+}
+
 static void free_results(struct queue *results)
 {
 	struct queue_node *node = results ? queue_take(results) : NULL;
@@ -646,16 +219,17 @@ static void fini(struct control *control)
 	workers_free(control->workers);
 	probe_free(control->probe);
 	control->probe = NULL;
-	for (size_t i = 0; i < control->n_pending; i++)
-		api_reply_fini(&control->pending[i].reply);
-	free(control->pending);
+	restore_free(control->restore);
+	store_close(control->store);
+	commit_free(control->commit);
 	watchers_free(control->watchers);
 	httpd_free(control->httpd);
 	compile_free(control->compile);
 	registry_free(control->registry);
 	events_free(control->events);
 	catalog_free(control->catalog);
-	free_events(control);
+	control_serve_fini(control);
+	control_stop_fini(control);
 	free_results(control->results);
 	queue_free(control->results);
 	if (control->notes)
@@ -678,6 +252,13 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 		zones_free(zones, conf->n_zones);
 		goto out;
 	}
+	/* Before there are threads. */
+	control.store = store_open(conf->data, message, sizeof(message));
+	if (!control.store) {
+		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
+		zones_free(zones, conf->n_zones);
+		goto out;
+	}
 	if (new_model(&control)) {
 		zones_free(zones, conf->n_zones);
 		goto out;
@@ -690,16 +271,13 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 		goto out;
 	}
 	free(zones);
-	if (open_doors(&control))
+	if (open_doors(&control) || restore(&control))
 		goto out;
-	control.is_ready = true;
-	log_event(LOG_INFO, "ready", "version", PACKAGE_VERSION, "zones",
-		  log_fmt("%zu", conf->n_zones), "workers", log_fmt("%u", conf->workers),
-		  "revision", log_fmt("%" PRIu64, registry_revision(control.registry)), NULL);
-	if (run_rounds(&control) >= 0)
+	if (control_serve_rounds(&control) >= 0 && !control.has_failed)
 		status = EXIT_SUCCESS;
-	if (revision_settle(control.revision, registry_revision(control.registry)))
-		log_event(LOG_ERROR, "revision-not-saved", "error", strerror(errno), NULL);
+	if (control.has_failed)
+		goto out;
+	control_stop_save(&control);
 	log_event(LOG_INFO, "stopped", NULL);
 out:
 	fini(&control);

@@ -4,6 +4,7 @@
  * 2 (usage), 78 (configuration or zone file).
  */
 #include "app/control.h"
+#include "app/transfer.h"
 #include "app/zones.h"
 #include "base/log.h"
 
@@ -83,6 +84,12 @@ int main(int argc, char **argv)
 	if (conf_load(&conf, &flags, message, sizeof(message))) {
 		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
 		return EXIT_CONFIG;
+	}
+	if (flags.export_to || flags.import_from) {
+		status = flags.export_to ? transfer_export(conf.data, flags.export_to)
+					 : transfer_import(conf.data, flags.import_from);
+		conf_fini(&conf);
+		return status;
 	}
 	zones = zones_read(&conf, message, sizeof(message));
 	if (!zones) {

@@ -62,6 +62,10 @@
 	  "failure policies that began to act, by what is served")                              \
 	X(policy_last, "rosterd_policy_acts_total", "serve=\"last\"",                           \
 	  "failure policies that began to act, by what is served")                              \
+	X(store_commits, "rosterd_store_commits_total", "result=\"ok\"",                        \
+	  "commits of the store, by result")                                                    \
+	X(store_errors, "rosterd_store_commits_total", "result=\"error\"",                      \
+	  "commits of the store, by result")                                                    \
 	X(names_published, "rosterd_names_published_total", "", "names compiled and published") \
 	X(reloads, "rosterd_reloads_total", "result=\"done\"",                                  \
 	  "reloads of the configuration, by result")                                            \

@@ -72,6 +72,10 @@
 	X(WATCH_WAIT_MS, 300000, "ms", "a long poll; proxies give up later")                   \
 	X(WATCH_EVENTS, 1000, "events a reply", "of a long poll; more come with the next")     \
 	X(JSON_DEPTH, 16, "levels", "ours need four")                                          \
+	/* the store */                                                                        \
+	X(STORE_BATCH, 2000, "changes a commit", "some 20 ms of disk; the next one waits")     \
+	X(COPY_MS, 10000, "ms", "how old the second copy may be while it is not needed")       \
+	X(COPY_SHARE, 10, "percent", "of the time goes into it at most: disks are shared")     \
 	/* process */                                                                          \
 	X(WORKERS, 256, "threads", "more than any machine of today has use for")               \
 	X(ADDRESSES, 16, "addresses a door", "each is a socket in every worker")               \

@@ -41,6 +41,7 @@ enum edns_option {
 enum ede {
 	EDE_OTHER = 0,
 	EDE_STALE_ANSWER = 3,
+	EDE_NOT_READY = 14,
 	EDE_PROHIBITED = 18,
 	EDE_NOT_AUTHORITATIVE = 20,
 	EDE_NONE = 0xffff, /* of our own: no such option */

@@ -161,6 +161,7 @@ static void refuse(struct reply *reply, enum ede ede, const char *text)
 static void answer_question(struct reply *reply)
 {
 	const struct wire_query *query = reply->query;
+	const struct zone_list *zones = catalog_zones(reply->answer->catalog);
 	struct subject subject = { .name = &query->name, .off = WIRE_HEADER };
 	struct wire_name names[2];
 
@@ -170,8 +171,7 @@ static void answer_question(struct reply *reply)
 			refuse(reply, EDE_PROHIBITED, "not told");
 		return;
 	}
-	if (query->class != CLASS_IN ||
-	    !find_zone(catalog_zones(reply->answer->catalog), &subject)) {
+	if (query->class != CLASS_IN || !find_zone(zones, &subject)) {
 		counters_add(&reply->answer->counts.outside, 1);
 		refuse(reply, EDE_NOT_AUTHORITATIVE, "");
 		return;
@@ -179,6 +179,12 @@ static void answer_question(struct reply *reply)
 	catalog_count_query(subject.zone, reply->answer->reader);
 	if (query->type == RR_AXFR || query->type == RR_IXFR) {
 		refuse(reply, EDE_PROHIBITED, "no zone transfer");
+		return;
+	}
+	if (atomic_load_explicit(&zones->is_loading, memory_order_acquire)) {
+		reply->rcode = RCODE_SERVFAIL;
+		reply->ede = EDE_NOT_READY;
+		reply->ede_text = "starting";
 		return;
 	}
 	for (unsigned link = 0; link <= LIMIT_CNAME_CHAIN; link++)

@@ -465,6 +465,7 @@ void catalog_set_zones(struct catalog *catalog, struct zone_list *list)
 	struct zone_list *old = atomic_load_explicit(&catalog->zones, memory_order_relaxed);
 
 	qsort(list->zones, list->n, sizeof(struct zone *), compare_zones);
+	list->is_loading = old->is_loading;
 	atomic_store_explicit(&catalog->zones, list, memory_order_release);
 	catalog_reader_online();
 	for (size_t i = 0; i < old->n; i++)
@@ -472,6 +473,13 @@ void catalog_set_zones(struct catalog *catalog, struct zone_list *list)
 			retire_zone(old->zones[i]);
 	catalog_reader_offline();
 	retire(catalog, old);
+}
+
+void catalog_set_loading(struct catalog *catalog, bool is_loading)
+{
+	struct zone_list *list = atomic_load_explicit(&catalog->zones, memory_order_relaxed);
+
+	atomic_store_explicit(&list->is_loading, is_loading, memory_order_release);
 }
 
 void catalog_wait_readers(void)

@@ -56,9 +56,10 @@ struct segment {
 	_Alignas(64) struct bucket buckets[];
 };
 
-/* The zones, most labels first. Const after publish. */
+/* The zones, most labels first. Const after publish but for `is_loading`. */
 struct zone_list {
 	size_t n;
+	_Atomic bool is_loading; /* catalog_set_loading() */
 	struct zone *zones[];
 };
 
@@ -202,6 +203,12 @@ struct zone_list *catalog_zone_list_new(size_t n);
  * of the old list that are not in it. Every zone must have an apex entry.
  */
 void catalog_set_zones(struct catalog *catalog, struct zone_list *list);
+
+/*
+ * While it is loading, the zones are served but what is in them is not known yet: whoever asks is
+ * told to come again, not that a name does not exist. Holds for zones set later too.
+ */
+void catalog_set_loading(struct catalog *catalog, bool is_loading);
 
 /*
  * A new entry with the name and room for `n_sets` sets of `sets_len` octets in all behind it

@@ -2,6 +2,7 @@
 #include "model/codec.h"
 #include "model/codec_check.h"
 #include "model/codec_field.h"
+#include "model/record_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,8 +93,7 @@ static const char *read_id(const struct codec_place *at, const char *field, json
 {
 	const char *text = json_string_value(value);
 
-	if (text && *text && json_string_length(value) <= LIMIT_ID &&
-	    codec_field_is_printable(text))
+	if (text && record_text_is_id(text))
 		return text;
 	codec_field_refuse(at, field,
 			   "must be a string of 1 to %d octets without control characters",
@@ -222,8 +222,7 @@ static bool put_tag(const struct codec_place *at, struct registration *registrat
 	char field[16];
 
 	snprintf(field, sizeof(field), "tags[%d]", registration->n_tags);
-	if (!tag || !*tag || json_string_length(value) > LIMIT_LABEL ||
-	    !codec_field_is_printable(tag) || strchr(tag, ','))
+	if (!tag || !record_text_is_tag(tag))
 		return codec_field_refuse(
 			at, field,
 			"must be a string of 1 to %d octets without commas and control "
@@ -300,7 +299,7 @@ static bool read_meta(const struct codec_place *at, struct registration *registr
 	char name[128];
 
 	snprintf(name, sizeof(name), "meta.%s", key);
-	if (!*key || strchr(key, '=') || !codec_field_is_printable(key))
+	if (!record_text_is_meta_key(key))
 		return codec_field_refuse(at, name,
 					  "a key must be 1 or more characters, without \"=\" and "
 					  "control characters");

@@ -2,7 +2,8 @@
 /*
  * codec: JSON <-> record, by jansson. Strict: an unknown field, a wrong type or a value out of
  * range is an error that names the field; duplicate keys, trailing octets and more than
- * LIMIT_JSON_DEPTH levels are refused. Control thread only.
+ * LIMIT_JSON_DEPTH levels are refused. Reading is pure; what the registry has is printed by the
+ * control thread alone.
  *
  * The fields stand in tables in codec.c. Integers are JSON integers (3.0 is none, true is none);
  * durations are "10s", "1m30s", "250ms" or a number of seconds.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "model/codec_check.h"
 
+#include "model/record_text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,40 +34,19 @@ static bool parse_kind(const struct codec_place *at, const struct codec_field *f
 
 /* ---- What is asked of an HTTP target ---- */
 
-/* A request target: octets that cannot end the request line they will stand in. */
-static bool read_path(json_t *value)
-{
-	const char *text = json_string_value(value);
-
-	if (!text || text[0] != '/' || json_string_length(value) > LIMIT_PATH)
-		return false;
-	for (; *text; text++)
-		if (*text <= 0x20 || *text >= 0x7f)
-			return false;
-	return true;
-}
-
 static bool parse_path(const struct codec_place *at, const struct codec_field *field, json_t *value,
 		       void *out)
 {
 	struct check_spec *spec = out;
+	const char *text = json_string_value(value);
 
-	if (!read_path(value))
+	if (!text || !record_text_is_path(text))
 		return codec_field_refuse(
 			at, field->name,
 			"must be a path that starts with \"/\", of printable ASCII without "
 			"spaces, at most %d octets",
 			LIMIT_PATH);
-	return codec_field_put_string(at, &spec->path, json_string_value(value));
-}
-
-/* A token (RFC 9110 5.6.2), so nothing that could end what it stands in. */
-static bool is_token(const char *text)
-{
-	static const char allowed[] = "!#$%&'*+-.^_`|~0123456789"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-	return *text && text[strspn(text, allowed)] == '\0';
+	return codec_field_put_string(at, &spec->path, text);
 }
 
 static bool parse_method(const struct codec_place *at, const struct codec_field *field,
@@ -74,7 +55,7 @@ static bool parse_method(const struct codec_place *at, const struct codec_field 
 	struct check_spec *spec = out;
 	const char *text = json_string_value(value);
 
-	if (!text || !is_token(text) || strlen(text) > LIMIT_METHOD)
+	if (!text || !record_text_is_method(text))
 		return codec_field_refuse(at, field->name,
 					  "must be a method such as \"HEAD\", at most %d octets",
 					  LIMIT_METHOD);
@@ -86,8 +67,6 @@ static bool parse_method(const struct codec_place *at, const struct codec_field 
 /* ---- Expected statuses ---- */
 
 enum {
-	STATUS_MIN = 100,
-	STATUS_MAX = 599,
 	RANGE_TEXT = sizeof("100-599,"),
 };
 
@@ -99,7 +78,7 @@ struct statuses {
 
 static bool put_range(struct statuses *statuses, json_int_t first, json_int_t last)
 {
-	if (first < STATUS_MIN || last > STATUS_MAX || first > last ||
+	if (first < RECORD_TEXT_STATUS_MIN || last > RECORD_TEXT_STATUS_MAX || first > last ||
 	    statuses->n == LIMIT_CHECK_STATUSES)
 		return false;
 	statuses->len += (size_t)snprintf(
@@ -164,47 +143,12 @@ static bool parse_expected(const struct codec_place *at, const struct codec_fiel
 		return codec_field_refuse(at, field->name,
 					  "must be a status (200), a text such as \"200-299,404\", "
 					  "or an array of them; %d to %d, at most %d of them",
-					  STATUS_MIN, STATUS_MAX, LIMIT_CHECK_STATUSES);
+					  RECORD_TEXT_STATUS_MIN, RECORD_TEXT_STATUS_MAX,
+					  LIMIT_CHECK_STATUSES);
 	return codec_field_put_string(at, &spec->expected, statuses.text);
 }
 
 /* ---- Headers ---- */
-
-/* Those that say how long the request is, or what becomes of the connection, are ours to say. */
-static bool is_reserved(const char *name)
-{
-	static const char *const names[] = { "connection", "content-length", "transfer-encoding",
-					     "expect",     "upgrade",        "te",
-					     "trailer",    "keep-alive" };
-
-	for (size_t i = 0; i < CODEC_COUNT(names); i++)
-		if (strcasecmp(name, names[i]) == 0)
-			return true;
-	return false;
-}
-
-/* A field value (RFC 9110 5.5): visible ASCII with blanks inside. */
-static bool is_header_value(const char *text)
-{
-	size_t len = strlen(text);
-
-	if (len && (text[0] == ' ' || text[len - 1] == ' '))
-		return false;
-	for (; *text; text++)
-		if (*text < 0x20 || *text >= 0x7f)
-			return false;
-	return true;
-}
-
-static bool has_header(const char *lines, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (; *lines; lines = strchr(lines, '\n') + 1)
-		if (strncasecmp(lines, name, len) == 0 && lines[len] == ':')
-			return true;
-	return false;
-}
 
 static bool put_header(const struct codec_place *at, const char *field, const char *name,
 		       json_t *value, char lines[LIMIT_CHECK_HEADERS_TEXT + 1])
@@ -214,13 +158,13 @@ static bool put_header(const struct codec_place *at, const char *field, const ch
 	int need;
 
 	snprintf(path, sizeof(path), "%s.%s", field, name);
-	if (!is_token(name))
+	if (!record_text_is_token(name))
 		return codec_field_refuse(at, field, "has a name that no header can have");
-	if (is_reserved(name))
+	if (record_text_is_reserved_header(name))
 		return codec_field_refuse(at, path, "is a header that the server itself decides");
-	if (has_header(lines, name))
+	if (record_text_has_header(lines, name))
 		return codec_field_refuse(at, path, "is there twice");
-	if (!json_is_string(value) || !is_header_value(json_string_value(value)))
+	if (!json_is_string(value) || !record_text_is_header_value(json_string_value(value)))
 		return codec_field_refuse(at, path,
 					  "must be a string of printable ASCII that neither begins "
 					  "nor ends with a space");
@@ -250,33 +194,13 @@ static bool parse_headers(const struct codec_place *at, const struct codec_field
 
 /* ---- TLS ---- */
 
-/* A host name (RFC 1123 2.1): labels, the last of them no number, so that it is no address. */
-static bool is_host_name(const char *text)
-{
-	char label[LIMIT_LABEL + 1];
-	size_t len = 0;
-
-	if (strlen(text) > LIMIT_NAME - 2) /* on the wire it has two octets more */
-		return false;
-	for (;; text += len + 1) {
-		len = strcspn(text, ".");
-		if (len > LIMIT_LABEL)
-			return false;
-		snprintf(label, sizeof(label), "%.*s", (int)len, text);
-		if (!record_label_parse(label, label))
-			return false;
-		if (text[len] == '\0')
-			return label[strspn(label, "0123456789")] != '\0';
-	}
-}
-
 static bool parse_server_name(const struct codec_place *at, const struct codec_field *field,
 			      json_t *value, void *out)
 {
 	struct check_spec *spec = out;
 	const char *text = json_string_value(value);
 
-	if (!text || !is_host_name(text))
+	if (!text || !record_text_is_host_name(text))
 		return codec_field_refuse(at, field->name,
 					  "must be a host name; without one the certificate has to "
 					  "be for the address");

@@ -54,15 +54,6 @@ bool codec_field_walk(const struct codec_place *at, const struct codec_field *fi
 
 /* ---- Values ---- */
 
-/* No control characters: C0, DEL, C1 (U+0080..U+009F is C2 80..C2 9F). Text is valid UTF-8. */
-bool codec_field_is_printable(const char *text)
-{
-	for (const unsigned char *c = (const unsigned char *)text; *c; c++)
-		if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0))
-			return false;
-	return true;
-}
-
 bool codec_field_put_string(const struct codec_place *at, char **to, const char *text)
 {
 	*to = strdup(text);

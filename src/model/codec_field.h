@@ -41,9 +41,6 @@ bool codec_field_refuse_memory(const struct codec_place *at);
 bool codec_field_walk(const struct codec_place *at, const struct codec_field *fields, size_t n,
 		      json_t *object, void *out);
 
-/* No control characters (C0, DEL, C1); `text` is UTF-8. */
-bool codec_field_is_printable(const char *text);
-
 /* Copies a string. */
 bool codec_field_put_string(const struct codec_place *at, char **to, const char *text);
 

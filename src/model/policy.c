@@ -33,8 +33,8 @@ void policy_count(struct policy_tally *tally, const struct instance *instance)
 		return;
 	tally->n_eligible++;
 	tally->n_serving += policy_serves(instance);
-	if (instance->served_until_ms > tally->served_until_ms)
-		tally->served_until_ms = instance->served_until_ms;
+	if (instance->served_until > tally->served_until)
+		tally->served_until = instance->served_until;
 }
 
 /*
@@ -57,7 +57,7 @@ enum policy_mode policy_choose(const struct service *service, const struct polic
 	if (tally->n_serving == 0) {
 		if (tally->n_eligible == 0)
 			return POLICY_EMPTY;
-		if (service->failure == FAILURE_LAST && tally->served_until_ms)
+		if (service->failure == FAILURE_LAST && tally->served_until)
 			return POLICY_LAST;
 		if (service->failure == FAILURE_ALL)
 			return POLICY_ALL;
@@ -81,7 +81,7 @@ bool policy_picks(enum policy_mode mode, const struct policy_tally *tally,
 	case POLICY_PANIC:
 		return is_eligible(instance);
 	case POLICY_LAST:
-		return is_eligible(instance) && instance->served_until_ms == tally->served_until_ms;
+		return is_eligible(instance) && instance->served_until == tally->served_until;
 	}
 	return false;
 }
@@ -112,7 +112,9 @@ void policy_explain(const struct instance *instance, char *reason, size_t reason
 			continue;
 		snprintf(reason, reason_size, "check %s: %s",
 			 record_check_kind_name(check->spec->kind),
-			 check->output ? check->output : "no result yet");
+			 check->output           ? check->output
+			 : check->health.has_run ? "no result since the start"
+						 : "no result yet");
 		return;
 	}
 	if (instance->status != STATUS_PASSING)
@@ -131,15 +133,17 @@ void policy_explain(const struct instance *instance, char *reason, size_t reason
 static uint64_t check_stable_until_ms(const struct check *check, uint64_t now_ms)
 {
 	const struct check_spec *spec = check->spec;
-	uint64_t results;
+	uint64_t results, runs_ms;
 
 	/* What heartbeats will say cannot be known; when they are missed can. */
 	if (spec->kind == CHECK_TTL)
 		return check->health.status == STATUS_CRITICAL ? UINT64_MAX : check->due_ms;
 	results = health_results_to_change(&check->health, spec->rise, spec->fall);
-	if (check->last_start_ms == 0)
-		return now_ms;
-	return check->last_start_ms + results * spec->interval_ms * 9 / 10;
+	if (check->last_start_ms)
+		return check->last_start_ms + results * spec->interval_ms * 9 / 10;
+	/* A restored one may have run without a result yet: for up to its timeout. */
+	runs_ms = (results - 1) * spec->interval_ms * 9 / 10;
+	return now_ms + (runs_ms > spec->timeout_ms ? runs_ms - spec->timeout_ms : 0);
 }
 
 uint64_t policy_stable_until_ms(const struct instance *instance, uint64_t now_ms)

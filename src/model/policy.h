@@ -21,8 +21,9 @@ bool policy_serves(const struct instance *instance);
 struct policy_tally {
 	size_t n_eligible; /* no operator took them out */
 	size_t n_serving;  /* policy_serves() */
-	/* Eligible ones: when the last of them ceased to serve; 0: none ever served. */
-	uint64_t served_until_ms;
+	/* Eligible ones: with which revision the last of them ceased to serve; 0: none ever did.
+	 */
+	uint64_t served_until;
 };
 
 enum policy_mode {

@@ -126,6 +126,13 @@ static const char *refuse_v6(const uint8_t v6[16])
 	return NULL;
 }
 
+const char *record_address_refuse(const struct address *address)
+{
+	const char *reason = address->has_v4 ? refuse_v4(address->v4) : NULL;
+
+	return !reason && address->has_v6 ? refuse_v6(address->v6) : reason;
+}
+
 bool record_address_parse(const char *text, struct address *address, const char **reason)
 {
 	uint8_t v4[4], v6[16];

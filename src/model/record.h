@@ -129,7 +129,11 @@ struct instance {
 	enum status reported; /* by heartbeats; passing until one says otherwise */
 	enum status status;   /* the worst of `reported` and the checks */
 	enum admin admin;
-	uint64_t served_until_ms;   /* when policy_serves() last ceased to be true; 0: never */
+	/*
+	 * The revision with which policy_serves() last ceased to be true; 0: it never did. Those
+	 * that ceased to serve in the same moment have the same one.
+	 */
+	uint64_t served_until;
 	char *output;               /* what the newest heartbeat said, or NULL */
 	uint64_t created, modified; /* revisions */
 	uint64_t lease_end_ms;      /* 0: no lease */
@@ -202,6 +206,8 @@ enum change_kind {
 	CHANGE_CHECK_RESULT,
 	CHANGE_POLICY,
 	CHANGE_ADMIN,
+	CHANGE_RESTORE,        /* an instance as it was before a restart */
+	CHANGE_RESTORE_POLICY, /* what was set of a service's policy before a restart */
 };
 
 struct change_heartbeat {
@@ -238,6 +244,13 @@ struct change_admin {
 	enum admin admin;
 };
 
+struct stored_state;
+
+struct change_restore {
+	struct registration *registration; /* as of CHANGE_REGISTER */
+	const struct stored_state *state;  /* model/stored.h; NULL: nothing else is known */
+};
+
 struct change {
 	enum change_kind kind;
 	union {
@@ -246,8 +259,9 @@ struct change {
 		struct change_heartbeat heartbeat;
 		struct change_deregister deregister;
 		struct change_check_result check_result;
-		struct change_policy policy;
+		struct change_policy policy; /* also CHANGE_RESTORE_POLICY */
 		struct change_admin admin;
+		struct change_restore restore;
 	};
 };
 
@@ -272,6 +286,9 @@ void record_address_print(const struct address *address, bool v6, char text[46])
 /* "10s", "1m30s", "250ms", "2h", "1.5s" are durations; in milliseconds. false: none, or too large.
  */
 bool record_duration_parse(const char *text, uint64_t *ms);
+
+/* NULL: an instance can be reached there; else what is wrong with one of its addresses. */
+const char *record_address_refuse(const struct address *address);
 
 /* Whether it has a loopback address (127.0.0.0/8, ::1): this host as seen from here. */
 bool record_address_is_loopback(const struct address *address);

@@ -2,14 +2,14 @@
 #include "model/registry.h"
 
 #include "model/policy.h"
+#include "model/registry_admit.h"
 #include "model/registry_check.h"
 #include "model/registry_dirty.h"
 #include "model/registry_group.h"
 #include "model/registry_index.h"
+#include "model/stored.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -216,11 +216,20 @@ static void tally(struct registry *registry, const struct instance *instance, in
 	registry->n_by_admin[instance->admin] += (size_t)n;
 }
 
-/* To be called where an instance may have ceased to serve. `now_ms` is never 0. */
-static void note_served(struct instance *instance, bool served, uint64_t now_ms)
+/*
+ * To be called where an instance may have ceased to serve, and before the revision that this takes.
+ * `now_ms` is never 0.
+ */
+static void note_served(struct registry *registry, struct instance *instance, bool served,
+			uint64_t now_ms)
 {
-	if (served && !policy_serves(instance))
-		instance->served_until_ms = now_ms;
+	if (!served || policy_serves(instance))
+		return;
+	if (registry->ceased_ms != now_ms) {
+		registry->ceased_ms = now_ms;
+		registry->ceased_revision = registry->revision + 1;
+	}
+	instance->served_until = registry->ceased_revision;
 }
 
 /* Takes the next revision for a change, and tells of it. `instance` may be NULL. */
@@ -247,7 +256,7 @@ static void restate(struct registry *registry, struct instance *instance, uint64
 	tally(registry, instance, -1);
 	instance->status = status;
 	tally(registry, instance, 1);
-	note_served(instance, served, now_ms);
+	note_served(registry, instance, served, now_ms);
 	revise(registry, EVENT_STATUS, instance->service, instance);
 	registry_dirty_refresh(registry, instance->service);
 	if (served != policy_serves(instance))
@@ -284,20 +293,6 @@ static void remove_instance(struct registry *registry, struct instance *instance
 
 /* ---- Registering ---- */
 
-static enum registry_result fail(struct outcome *outcome, enum registry_result result,
-				 const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static enum registry_result fail(struct outcome *outcome, enum registry_result result,
-				 const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(outcome->message, sizeof(outcome->message), format, args);
-	va_end(args);
-	return result;
-}
-
 /* Makes room for the deadlines of one more instance or of other checks. */
 static int reserve_deadlines(struct registry *registry, const struct registration *registration)
 {
@@ -323,51 +318,49 @@ static int reserve(struct service *service)
 	return 0;
 }
 
-/* The common end of creating and updating: lease, status, revisions, what is dirty. */
-static void settle(struct registry *registry, struct instance *instance, enum event_kind kind,
-		   uint64_t now_ms)
+static enum registry_result no_memory(struct outcome *outcome)
 {
-	struct service *service = instance->service;
-	const struct registration *registration = instance->registration;
-	bool served = instance->created && policy_serves(instance);
+	return registry_admit_refuse(outcome, REGISTRY_NO_MEMORY, "out of memory");
+}
 
-	tally(registry, instance, -1);
-	instance->status = instance_status(instance);
-	tally(registry, instance, 1);
-	note_served(instance, served, now_ms);
-	revise(registry, kind, service, instance);
-	instance->lease_end_ms = registration->lease_ms ? now_ms + registration->lease_ms : 0;
+/* The common end of creating, updating and restoring: lease, checks, what is dirty. */
+static void settle(struct registry *registry, struct instance *instance, uint64_t now_ms)
+{
+	uint32_t lease_ms = instance->registration->lease_ms;
+
+	instance->lease_end_ms = lease_ms ? now_ms + lease_ms : 0;
 	arm_lease(registry, instance, now_ms);
 	registry_check_arm(registry, instance, now_ms);
 	registry_dirty_instance(registry, instance, INSTANCE_CHANGED);
-	registry_dirty_refresh(registry, service);
-	if (registration->ttl_s && registration->ttl_s != service->ttl_s) {
-		service->ttl_s = registration->ttl_s;
-		registry_dirty_names(registry, service);
-	}
+	registry_dirty_refresh(registry, instance->service);
 }
 
-static enum registry_result create(struct registry *registry, struct registration *registration,
-				   uint64_t now_ms, struct outcome *outcome)
+/* The newest wish for a TTL is the service's. */
+static void wish_ttl(struct registry *registry, struct service *service, uint32_t ttl_s)
+{
+	if (!ttl_s || ttl_s == service->ttl_s)
+		return;
+	service->ttl_s = ttl_s;
+	registry_dirty_names(registry, service);
+}
+
+/* A new instance, without a status, lease and revision yet. NULL when out of memory. */
+static struct instance *add_instance(struct registry *registry, struct registration *registration)
 {
 	struct service *service = registry_index_service(registry, registration->service);
 	struct instance *instance = NULL;
+	struct registry_group_list groups;
 	struct check **checks = NULL;
 
-	if (table_count(registry->instances) >= LIMIT_INSTANCES) {
-		counters_add(&registry->options.counters->limit_instances, 1);
-		return fail(outcome, REGISTRY_FULL, "the registry holds %d instances, its limit",
-			    LIMIT_INSTANCES);
-	}
 	if (!service)
 		service = new_service(registry, registration->service);
 	if (!service)
-		return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
+		return NULL;
 	/* Should anything fail below, the next compile finds the service empty and clears it. */
 	registry_dirty_service(registry, service);
 	instance = calloc(1, sizeof(*instance));
 	if (!instance || reserve(service) || reserve_deadlines(registry, registration) ||
-	    registry_group_make(registry, service, registration))
+	    registry_group_make(registry, service, registration, &groups))
 		goto no_memory;
 	instance->service = service;
 	instance->deadline.kind = DEADLINE_INSTANCE;
@@ -382,17 +375,30 @@ static enum registry_result create(struct registry *registry, struct registratio
 	service->instances[service->n_instances++] = instance;
 	if (service->n_instances == 1)
 		registry->n_services++;
-	registry_group_touch(registry, service, registration, 1);
+	registry_group_join(registry, &groups);
 	registry_group_touch_namesake(registry, service, registration->label);
-	tally(registry, instance, 1);
-	settle(registry, instance, EVENT_REGISTERED, now_ms);
-	instance->created = instance->modified;
-	outcome->instance = instance;
-	return REGISTRY_CREATED;
+	return instance;
 no_memory:
 	registry_check_unmake(registry, checks, registration->n_checks);
 	free(instance);
-	return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
+	return NULL;
+}
+
+static enum registry_result create(struct registry *registry, struct registration *registration,
+				   uint64_t now_ms, struct outcome *outcome)
+{
+	struct instance *instance = add_instance(registry, registration);
+
+	if (!instance)
+		return no_memory(outcome);
+	instance->status = instance_status(instance);
+	tally(registry, instance, 1);
+	revise(registry, EVENT_REGISTERED, instance->service, instance);
+	instance->created = instance->modified;
+	settle(registry, instance, now_ms);
+	wish_ttl(registry, instance->service, registration->ttl_s);
+	outcome->instance = instance;
+	return REGISTRY_CREATED;
 }
 
 /* Whoever registers begins anew: what heartbeats said before was said by an earlier process. */
@@ -408,18 +414,39 @@ static enum registry_result update(struct registry *registry, struct instance *i
 				   struct outcome *outcome)
 {
 	struct service *service = instance->service;
+	bool served = policy_serves(instance);
+	struct registry_group_list groups;
 	struct check **checks;
 
 	if (reserve_deadlines(registry, registration) ||
-	    registry_group_make(registry, service, registration) ||
+	    registry_group_make(registry, service, registration, &groups) ||
 	    registry_check_make(registry, instance, registration, &checks))
-		return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
-	registry_group_touch(registry, service, registration, 1);
+		return no_memory(outcome);
+	registry_group_join(registry, &groups);
 	registry_group_touch(registry, service, instance->registration, -1);
 	registry_group_touch_namesake(registry, service, registration->label);
 	registry_check_install(registry, instance, registration, checks);
 	forget_report(instance);
-	settle(registry, instance, EVENT_UPDATED, now_ms);
+	tally(registry, instance, -1);
+	instance->status = instance_status(instance);
+	tally(registry, instance, 1);
+	note_served(registry, instance, served, now_ms);
+	revise(registry, EVENT_UPDATED, service, instance);
+	settle(registry, instance, now_ms);
+	wish_ttl(registry, service, registration->ttl_s);
+	outcome->instance = instance;
+	return REGISTRY_UPDATED;
+}
+
+/* The same registration again. */
+static enum registry_result renew(struct registry *registry, struct instance *instance,
+				  struct registration *registration, uint64_t now_ms,
+				  struct outcome *outcome)
+{
+	record_registration_free(registration);
+	forget_report(instance);
+	renew_lease(registry, instance, now_ms);
+	restate(registry, instance, now_ms);
 	outcome->instance = instance;
 	return REGISTRY_UPDATED;
 }
@@ -428,30 +455,96 @@ static enum registry_result apply_register(struct registry *registry, const stru
 					   uint64_t now_ms, struct outcome *outcome)
 {
 	struct registration *registration = change->registration;
-	struct service *service = registry_index_service(registry, registration->service);
-	struct instance *instance =
-		service ? registry_index_label(registry, service, registration->label) : NULL;
-	char name[256];
+	struct instance *instance;
+	bool changes;
+	enum registry_result result = registry_admit(registry, change, outcome, &changes);
 
 	counters_add(&registry->options.counters->registrations, 1);
-	if (instance && strcmp(instance->registration->id, registration->id) != 0)
-		return fail(outcome, REGISTRY_CONFLICT,
-			    "the DNS label \"%s\" of this id belongs to the instance \"%s\"",
-			    registration->label, instance->registration->id);
-	if (instance && record_registration_equal(instance->registration, registration)) {
-		record_registration_free(registration);
-		forget_report(instance);
-		renew_lease(registry, instance, now_ms);
-		restate(registry, instance, now_ms);
-		outcome->instance = instance;
-		return REGISTRY_UPDATED;
+	outcome->instance = NULL;
+	if (result == REGISTRY_CREATED)
+		return create(registry, registration, now_ms, outcome);
+	if (result != REGISTRY_UPDATED)
+		return result;
+	instance = registry_index_label(registry,
+					registry_index_service(registry, registration->service),
+					registration->label);
+	return changes ? update(registry, instance, registration, now_ms, outcome)
+		       : renew(registry, instance, registration, now_ms, outcome);
+}
+
+/* ---- Restoring ---- */
+
+static bool is_out(enum admin admin)
+{
+	return admin == ADMIN_DOWN || admin == ADMIN_DRAIN;
+}
+
+/* When the last answer of the process before has expired, whoever it named; 0: there was none. */
+static uint64_t inherited_end_ms(const struct registry *registry, const struct service *service)
+{
+	uint64_t ttl_ms = registry_ttl_s(registry, service) * UINT64_C(1000);
+
+	return registry->restored_ms ? registry->restored_ms + ttl_ms : 0;
+}
+
+/* Those who are out of service were perhaps not yet out of use. */
+static void restore_safe_after(const struct registry *registry, const struct service *service)
+{
+	for (size_t i = 0; i < service->n_instances; i++)
+		if (is_out(service->instances[i]->admin))
+			service->instances[i]->safe_after_ms = inherited_end_ms(registry, service);
+}
+
+/* What was last known of an instance's checks. */
+static void restore_checks(struct instance *instance, const struct stored_state *state)
+{
+	for (size_t i = 0; i < instance->registration->n_checks && i < state->n_checks; i++) {
+		struct health *health = &instance->checks[i]->health;
+
+		health->status = state->checks[i].status;
+		health->has_run = state->checks[i].has_run;
 	}
-	if (registry->options.collides &&
-	    registry->options.collides(registry->options.cookie, registration, name, sizeof(name)))
-		return fail(outcome, REGISTRY_CONFLICT, "%s is a name of the zone file", name);
-	if (instance)
-		return update(registry, instance, registration, now_ms, outcome);
-	return create(registry, registration, now_ms, outcome);
+}
+
+static enum registry_result apply_restore(struct registry *registry,
+					  const struct change_restore *restore, uint64_t now_ms,
+					  struct outcome *outcome)
+{
+	enum registry_result result =
+		registry_admit_instance(registry, restore->registration, outcome);
+	const struct stored_state *state = restore->state;
+	struct instance *instance;
+
+	outcome->instance = NULL;
+	if (result == REGISTRY_UPDATED)
+		return registry_admit_refuse(outcome, REGISTRY_CONFLICT, "is there already");
+	if (result != REGISTRY_CREATED)
+		return result;
+	instance = add_instance(registry, restore->registration);
+	if (!instance)
+		return no_memory(outcome);
+	if (state) {
+		instance->admin = state->admin;
+		instance->reported = state->reported;
+		/* Of another registry's revisions the order cannot be known. */
+		instance->served_until = state->served_until < registry->revision
+						 ? state->served_until
+						 : registry->revision;
+		restore_checks(instance, state);
+	}
+	instance->status = instance_status(instance);
+	tally(registry, instance, 1);
+	instance->created = instance->modified = registry->revision;
+	instance->service->revision = registry->revision;
+	settle(registry, instance, now_ms);
+	/* Nothing of the service is compiled yet, so nobody has to be told. */
+	if (instance->registration->ttl_s)
+		instance->service->ttl_s = instance->registration->ttl_s;
+	registry->restored_ms = now_ms;
+	if (is_out(instance->admin))
+		instance->safe_after_ms = inherited_end_ms(registry, instance->service);
+	outcome->instance = instance;
+	return REGISTRY_CREATED;
 }
 
 /* ---- Other changes ---- */
@@ -496,11 +589,13 @@ static enum registry_result apply_heartbeat(struct registry *registry, const str
 	else if (service && service->n_instances)
 		instance = find_unnamed(service, heartbeat->caller, &ambiguous);
 	if (ambiguous)
-		return fail(outcome, REGISTRY_AMBIGUOUS,
-			    "service \"%s\" has %zu instances: say which by \"id\"",
-			    heartbeat->service, service->n_instances);
+		return registry_admit_refuse(
+			outcome, REGISTRY_AMBIGUOUS,
+			"service \"%s\" has %zu instances: say which by \"id\"", heartbeat->service,
+			service->n_instances);
 	if (!instance)
-		return fail(outcome, REGISTRY_NOT_FOUND, "no such instance: register again");
+		return registry_admit_refuse(outcome, REGISTRY_NOT_FOUND,
+					     "no such instance: register again");
 	if (heartbeat->output)
 		registry_check_set_output(&instance->output, heartbeat->output);
 	changed = heartbeat->status && *heartbeat->status != instance->reported;
@@ -524,7 +619,7 @@ static enum registry_result apply_deregister(struct registry *registry, const st
 		service ? registry_index_id(registry, service, change->deregister.id) : NULL;
 
 	if (!instance)
-		return fail(outcome, REGISTRY_NOT_FOUND, "no such instance");
+		return registry_admit_refuse(outcome, REGISTRY_NOT_FOUND, "no such instance");
 	counters_add(&registry->options.counters->deregistrations, 1);
 	remove_instance(registry, instance, EVENT_DEREGISTERED);
 	return REGISTRY_UPDATED;
@@ -540,7 +635,7 @@ static enum registry_result apply_check_result(struct registry *registry,
 			   &result->check_id);
 
 	if (!check || check->spec->kind == CHECK_TTL)
-		return fail(outcome, REGISTRY_NOT_FOUND, "no such check");
+		return registry_admit_refuse(outcome, REGISTRY_NOT_FOUND, "no such check");
 	registry_check_count(registry, result->passed ? STATUS_PASSING : STATUS_CRITICAL);
 	check->last_start_ms = result->start_ms;
 	check->latency_ms = result->latency_ms;
@@ -554,33 +649,24 @@ static enum registry_result apply_check_result(struct registry *registry,
 static enum registry_result apply_policy(struct registry *registry, const struct change *change,
 					 struct outcome *outcome)
 {
-	const struct change_policy *policy = &change->policy;
-	struct service *service = registry_index_service(registry, policy->service);
-	uint32_t ttl_s, answer_limit, panic_ppm;
-	enum failure failure;
+	struct service *service = registry_index_service(registry, change->policy.service);
+	struct service wanted;
 
 	if (!service || service->n_instances == 0)
-		return fail(outcome, REGISTRY_NOT_FOUND, "no such service");
-	ttl_s = policy->ttl_s ? *policy->ttl_s : service->ttl_s;
-	answer_limit = policy->answer_limit ? *policy->answer_limit : service->answer_limit;
-	failure = policy->failure ? *policy->failure : service->failure;
-	panic_ppm = policy->panic_ppm ? *policy->panic_ppm : service->panic_ppm;
-	if (ttl_s == service->ttl_s && answer_limit == service->answer_limit &&
-	    failure == service->failure && panic_ppm == service->panic_ppm)
+		return registry_admit_refuse(outcome, REGISTRY_NOT_FOUND, "no such service");
+	if (!registry_admit_policy(service, &change->policy, &wanted))
 		return REGISTRY_UPDATED;
-	service->ttl_s = ttl_s;
-	service->answer_limit = answer_limit;
-	service->failure = failure;
-	service->panic_ppm = panic_ppm;
-	revise(registry, EVENT_POLICY, service, NULL);
+	service->ttl_s = wanted.ttl_s;
+	service->answer_limit = wanted.answer_limit;
+	service->failure = wanted.failure;
+	service->panic_ppm = wanted.panic_ppm;
+	if (change->kind == CHANGE_POLICY)
+		revise(registry, EVENT_POLICY, service, NULL);
+	else
+		restore_safe_after(registry, service);
 	registry_dirty_names(registry, service);
 	registry_dirty_refresh(registry, service);
 	return REGISTRY_UPDATED;
-}
-
-static bool is_out(enum admin admin)
-{
-	return admin == ADMIN_DOWN || admin == ADMIN_DRAIN;
 }
 
 /* Its groups are compiled anew whether it was in their answers or not: there its safe time shows.
@@ -595,7 +681,7 @@ static enum registry_result apply_admin(struct registry *registry, const struct 
 	bool served;
 
 	if (!instance)
-		return fail(outcome, REGISTRY_NOT_FOUND, "no such instance");
+		return registry_admit_refuse(outcome, REGISTRY_NOT_FOUND, "no such instance");
 	outcome->instance = instance;
 	before = instance->admin;
 	served = policy_serves(instance);
@@ -604,13 +690,13 @@ static enum registry_result apply_admin(struct registry *registry, const struct 
 	tally(registry, instance, -1);
 	instance->admin = change->admin.admin;
 	tally(registry, instance, 1);
-	note_served(instance, served, now_ms);
+	note_served(registry, instance, served, now_ms);
 	revise(registry, EVENT_ADMIN, service, instance);
 	registry_dirty_refresh(registry, service);
 	if (is_out(before) && is_out(instance->admin))
 		return REGISTRY_UPDATED;
 	instance->is_leaving = is_out(instance->admin);
-	instance->safe_after_ms = 0;
+	instance->safe_after_ms = inherited_end_ms(registry, service);
 	registry_dirty_instance(registry, instance, INSTANCE_RENEWED);
 	registry_group_touch(registry, service, instance->registration, 0);
 	return REGISTRY_UPDATED;
@@ -635,10 +721,14 @@ enum registry_result registry_apply(struct registry *registry, const struct chan
 		outcome->result = apply_check_result(registry, change, now_ms, outcome);
 		break;
 	case CHANGE_POLICY:
+	case CHANGE_RESTORE_POLICY:
 		outcome->result = apply_policy(registry, change, outcome);
 		break;
 	case CHANGE_ADMIN:
 		outcome->result = apply_admin(registry, change, now_ms, outcome);
+		break;
+	case CHANGE_RESTORE:
+		outcome->result = apply_restore(registry, &change->restore, now_ms, outcome);
 		break;
 	}
 	return outcome->result;

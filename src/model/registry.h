@@ -72,9 +72,24 @@ void registry_free(struct registry *registry);
  *
  * Registering the same (service, id) again replaces it; checks whose definition is the same keep
  * their state. A registration that says nothing new renews the lease and takes no revision.
+ *
+ * Restoring takes no revision either and makes no event. An instance comes back as it was last
+ * known; its lease and its checks have a full period. A static name is no conflict then, but to be
+ * there already is one. All instances of a service are restored before it is compiled, and before
+ * its policy is.
  */
 enum registry_result registry_apply(struct registry *registry, const struct change *change,
 				    uint64_t now_ms, struct outcome *outcome);
+
+/*
+ * What registry_apply() would make of this change now: its result, instance (as it is now; NULL: to
+ * be created) and message. Nothing changes. `changes`: whether what is stored of it
+ * (model/stored.h) would be another thing then; no for a registration, an admin state or a policy
+ * that says nothing new. Of CHANGE_REGISTER, CHANGE_DEREGISTER, CHANGE_POLICY and CHANGE_ADMIN
+ * alone.
+ */
+enum registry_result registry_admit(const struct registry *registry, const struct change *change,
+				    struct outcome *outcome, bool *changes);
 
 /* Removes what has expired by `now_ms` and marks answers dirty whose TTL must be looked at. */
 void registry_expire(struct registry *registry, uint64_t now_ms);

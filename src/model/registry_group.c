@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	GROUPS_MAX = 2 + LIMIT_TAGS + LIMIT_PORTS,
-};
-
 static size_t put_group_key(struct registry_group_key *keys, size_t n, enum group_kind kind,
 			    enum protocol protocol, const char *label)
 {
@@ -27,7 +23,7 @@ static size_t put_group_key(struct registry_group_key *keys, size_t n, enum grou
 
 /* The groups that an instance belongs to, each once. Tags that are no label have no group. */
 static size_t group_keys(const struct service *service, const struct registration *registration,
-			 struct registry_group_key keys[GROUPS_MAX])
+			 struct registry_group_key keys[REGISTRY_GROUP_MAX])
 {
 	size_t n = 0;
 
@@ -90,12 +86,12 @@ void registry_group_drop(struct registry *registry, struct group *group)
 }
 
 int registry_group_make(struct registry *registry, struct service *service,
-			const struct registration *registration)
+			const struct registration *registration, struct registry_group_list *made)
 {
-	struct registry_group_key keys[GROUPS_MAX];
-	size_t n = group_keys(service, registration, keys);
+	struct registry_group_key keys[REGISTRY_GROUP_MAX];
 
-	for (size_t i = 0; i < n; i++) {
+	made->n = group_keys(service, registration, keys);
+	for (size_t i = 0; i < made->n; i++) {
 		struct group *group = registry_index_group(registry, &keys[i]);
 
 		if (!group)
@@ -103,14 +99,23 @@ int registry_group_make(struct registry *registry, struct service *service,
 		if (!group)
 			return -1;
 		registry_dirty_group(registry, group);
+		made->groups[i] = group;
 	}
 	return 0;
+}
+
+void registry_group_join(struct registry *registry, const struct registry_group_list *groups)
+{
+	for (size_t i = 0; i < groups->n; i++) {
+		groups->groups[i]->n_members++;
+		registry_dirty_group(registry, groups->groups[i]);
+	}
 }
 
 void registry_group_touch(struct registry *registry, struct service *service,
 			  const struct registration *registration, int members)
 {
-	struct registry_group_key keys[GROUPS_MAX];
+	struct registry_group_key keys[REGISTRY_GROUP_MAX];
 	size_t n = group_keys(service, registration, keys);
 
 	for (size_t i = 0; i < n; i++) {

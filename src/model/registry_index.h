@@ -14,6 +14,9 @@ struct registry {
 	struct registry_options options;
 	struct siphash_key key;
 	uint64_t revision;
+	/* When an instance last ceased to serve, and the first revision taken in that moment. */
+	uint64_t ceased_ms, ceased_revision;
+	uint64_t restored_ms; /* when the newest instance was restored; 0: none ever was */
 	uint64_t newest_check_id;
 	struct table *services;  /* by name; one that lost its last instance until it is cleaned */
 	struct table *instances; /* live ones, by service and label */

@@ -175,7 +175,7 @@ class Daemon:
         if self.process.poll() is not None:
             raise Failure(f"rosterd ended with {self.process.returncode}")
         if self.prefix:  # in another network namespace: out of our reach
-            return "event=listening" in self.log()
+            return "event=ready" in self.log()
         try:
             return self.http("GET", "/health/ready")[0] == 200
         except OSError:

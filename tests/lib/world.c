@@ -3,6 +3,7 @@
 
 #include "dns/name.h"
 #include "io/zonefile.h"
+#include "model/codec_line.h"
 
 #include <assert.h>
 #include <jansson.h>
@@ -42,12 +43,11 @@ static void on_check_stopped(void *cookie, const struct check *check)
 	world->n_checks--;
 }
 
-void world_init(struct world *world, uint64_t seed)
+/* Everything that a process has in memory, empty. */
+static void start(struct world *world, uint64_t revision)
 {
-	memset(world, 0, sizeof(*world));
-	world->now_ms = START_MS;
 	const struct registry_options options = {
-		.revision = START_REVISION,
+		.revision = revision,
 		.ttl_s = 5,
 		.counters = &world->control,
 		.collides = on_collides,
@@ -55,14 +55,30 @@ void world_init(struct world *world, uint64_t seed)
 		.check_stopped = on_check_stopped,
 		.cookie = world,
 	};
+
+	world->n_checks = 0;
 	world->registry = registry_new(&options);
 	assert(world->registry);
 	world->catalog = catalog_new();
 	assert(world->catalog);
 	world->compile = compile_new(world->registry, world->catalog, &world->control);
 	assert(world->compile);
-	siphash_key_init(&world->identity.cookie_secret);
 	answer_init(&world->answer, world->catalog, &world->reader, &world->identity);
+}
+
+static void stop(struct world *world)
+{
+	compile_free(world->compile);
+	catalog_free(world->catalog);
+	registry_free(world->registry);
+}
+
+void world_init(struct world *world, uint64_t seed)
+{
+	memset(world, 0, sizeof(*world));
+	world->now_ms = START_MS;
+	siphash_key_init(&world->identity.cookie_secret);
+	start(world, START_REVISION);
 	random_init_seed(&world->answer.random, seed);
 }
 
@@ -78,9 +94,7 @@ static void world_zone_fini(struct world_zone *zone)
 
 void world_fini(struct world *world)
 {
-	compile_free(world->compile);
-	catalog_free(world->catalog);
-	registry_free(world->registry);
+	stop(world);
 	for (size_t i = 0; i < world->n_zones; i++)
 		world_zone_fini(&world->zones[i]);
 }
@@ -381,6 +395,157 @@ void world_advance(struct world *world, uint64_t ms)
 		assert(registry_next_deadline(world->registry) > world->now_ms);
 	}
 	world->now_ms = end_ms;
+	settle(world);
+}
+
+/* ---- A restart ---- */
+
+static void put_line(struct buf *lines, const struct codec_line *line)
+{
+	const enum stored_result printed = codec_line_print(line, lines);
+
+	assert(printed == STORED_OK);
+	buf_put(lines, "\n", 1);
+}
+
+static void keep_instance(const struct instance *instance, struct buf *lines)
+{
+	const struct stored_key key = { instance->registration->service,
+					instance->registration->id };
+	struct stored_state known;
+	struct buf record, state;
+
+	buf_init(&record);
+	buf_init(&state);
+	stored_put_registration(&record, instance->registration);
+	stored_state_of(instance, &known);
+	stored_put_state(&state, &key, &known);
+	const struct codec_line line = {
+		.kind = STORED_REGISTRATION,
+		.key = key,
+		.record = record.data,
+		.len = record.len,
+		.state = state.data,
+		.state_len = state.len,
+	};
+	put_line(lines, &line);
+	buf_fini(&record);
+	buf_fini(&state);
+}
+
+static void keep_policy(const struct service *service, struct buf *lines)
+{
+	const uint32_t values[STORED_FIELDS] = {
+		[STORED_TTL] = service->ttl_s,
+		[STORED_ANSWER_LIMIT] = service->answer_limit,
+		[STORED_FAILURE] = service->failure,
+		[STORED_PANIC] = service->panic_ppm,
+	};
+
+	for (unsigned field = 0; field < STORED_FIELDS; field++) {
+		const struct stored_key key = { service->name, stored_field_name(field) };
+		struct buf record;
+
+		if (!values[field])
+			continue;
+		buf_init(&record);
+		stored_put_policy(&record, &key, values[field]);
+		const struct codec_line line = {
+			.kind = STORED_POLICY,
+			.key = key,
+			.record = record.data,
+			.len = record.len,
+		};
+		put_line(lines, &line);
+		buf_fini(&record);
+	}
+}
+
+/* What a store would have, as lines: first the instances. */
+static void keep(const struct world *world, struct buf *lines)
+{
+	const struct service *service;
+
+	for (size_t position = 0; (service = registry_next_service(world->registry, &position));)
+		for (size_t i = 0; i < service->n_instances; i++)
+			keep_instance(service->instances[i], lines);
+	for (size_t position = 0; (service = registry_next_service(world->registry, &position));)
+		keep_policy(service, lines);
+}
+
+static void restore_instance(struct world *world, const struct codec_line_parsed *line)
+{
+	struct outcome outcome = { 0 };
+	struct change change = { .kind = CHANGE_RESTORE };
+	struct stored_state state;
+	enum stored_result got;
+
+	got = stored_get_registration(&line->key, line->record.data, line->record.len,
+				      &change.restore.registration);
+	assert(got == STORED_OK);
+	got = stored_get_state(&line->key, line->state.data, line->state.len, &state);
+	assert(got == STORED_OK);
+	stored_match_state(&state, line->record.data);
+	change.restore.state = &state;
+	registry_apply(world->registry, &change, world->now_ms, &outcome);
+	assert(outcome.result == REGISTRY_CREATED);
+}
+
+static void restore_policy(struct world *world, const struct codec_line_parsed *line)
+{
+	struct outcome outcome = { 0 };
+	struct change change = { .kind = CHANGE_RESTORE_POLICY };
+	struct stored_policy policy = { .change = { .service = line->key.service } };
+	enum stored_field field;
+	uint32_t value;
+
+	const enum stored_result got =
+		stored_get_policy(&line->key, line->record.data, line->record.len, &value);
+	assert(got == STORED_OK);
+	const bool parsed = stored_field_parse(line->key.id, &field);
+	assert(parsed);
+	stored_policy_set(&policy, field, value);
+	change.policy = policy.change;
+	registry_apply(world->registry, &change, world->now_ms, &outcome);
+	assert(outcome.result == REGISTRY_UPDATED);
+}
+
+static void restore_line(struct world *world, const char *text, size_t len)
+{
+	struct codec_line_parsed line;
+	struct codec_error error;
+
+	const bool parsed = codec_line_parse(text, len, &line, &error);
+	assert(parsed);
+	if (line.kind == STORED_POLICY)
+		restore_policy(world, &line);
+	else
+		restore_instance(world, &line);
+	codec_line_fini(&line);
+}
+
+void world_restart(struct world *world)
+{
+	const struct random random = world->answer.random;
+	const uint64_t revision = registry_revision(world->registry);
+	char message[WORLD_MESSAGE_TEXT];
+	struct buf lines;
+	size_t len;
+
+	buf_init(&lines);
+	keep(world, &lines);
+	assert(!lines.failed);
+	stop(world);
+	start(world, revision);
+	world->answer.random = random;
+	for (const char *line = lines.data; line && *line; line += len + 1) {
+		len = strcspn(line, "\n");
+		restore_line(world, line, len);
+	}
+	buf_fini(&lines);
+	assert(registry_revision(world->registry) == revision);
+	const int served = serve(world, world->zones, world->n_zones, message, sizeof(message));
+	assert(served == 0);
 	settle(world);
 }
 

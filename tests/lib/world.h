@@ -77,6 +77,12 @@ int world_probe(struct world *world, const char *service, const char *id, size_t
 /* Moves the clock on by `ms`, stopping at each deadline on the way. */
 void world_advance(struct world *world, uint64_t ms);
 
+/*
+ * As if the process ended and another began in the same moment: nothing is left but what a store
+ * keeps, as lines (model/codec_line.h).
+ */
+void world_restart(struct world *world);
+
 /* A question and how it is sent. */
 struct world_question {
 	const char *name; /* absolute, or relative to the first zone; "@" is that zone's apex */

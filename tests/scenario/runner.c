@@ -16,6 +16,7 @@
  *     ADMIN service/id auto|up|down|drain
  *     PROBE service/id index PASS|FAIL         the result of that check
  *     ADVANCE 15s                              the clock, deadline by deadline
+ *     RESTART                                  another process, with what the store has
  *     QUERY name type [TCP] [EDNS=n] [CH] [TIMES=n]
  *
  * What must have come of it, after the line it is about:
@@ -336,6 +337,15 @@ static void on_advance(struct play *play, char *rest)
 		world_advance(&play->world, ms);
 	else
 		fail(play, play->line, "%s is no duration", text);
+}
+
+static void on_restart(struct play *play, char *rest)
+{
+	close_last(play);
+	if (rest)
+		fail(play, play->line, "RESTART takes no words");
+	else
+		world_restart(&play->world);
 }
 
 static bool parse_question(struct play *play, char *rest, struct world_question *question)
@@ -731,6 +741,7 @@ static const struct command {
 	{ "ADMIN", on_admin },
 	{ "PROBE", on_probe },
 	{ "ADVANCE", on_advance },
+	{ "RESTART", on_restart },
 	{ "QUERY", on_query },
 	{ "EXPECT", on_expect },
 	{ "MESSAGE", on_message },

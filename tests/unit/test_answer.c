@@ -445,6 +445,32 @@ START_TEST(no_zone_refuses_everything)
 }
 END_TEST
 
+START_TEST(what_is_loading_is_no_answer_and_no_denial)
+{
+	static const uint8_t not_ready[] = { 0, 15, 0, 10, 0, 14, 's', 't', 'a', 'r', 't', 'i' };
+	const struct world_zone zone = { .origin = (char[]){ "other.local" } };
+	char text[WORLD_MESSAGE_TEXT];
+	ldns_pkt *packet;
+
+	catalog_set_loading(world.catalog, true);
+	ck_assert_int_eq(world_add_zone(&world, &zone, text, sizeof(text)), 0);
+	packet = ask_for(put_additional(put_plain(), opt, sizeof(opt)), RCODE_SERVFAIL);
+	ck_assert(!ldns_pkt_aa(packet));
+	ck_assert_uint_eq(ldns_pkt_ancount(packet) + ldns_pkt_nscount(packet), 0);
+	ck_assert_uint_eq(ldns_rdf_size(ldns_pkt_edns_data(packet)), 14);
+	ck_assert_mem_eq(ldns_rdf_data(ldns_pkt_edns_data(packet)), not_ready, sizeof(not_ready));
+	ldns_pkt_free(packet);
+	put_plain();
+	message[HEADER + 1] = 'x'; /* a name that is not there */
+	ldns_pkt_free(ask_for(sizeof(plain), RCODE_SERVFAIL));
+	put_plain();
+	memcpy(message + HEADER, "\0\0\1\0\1", 5); /* not ours */
+	ldns_pkt_free(ask_for(HEADER + 5, RCODE_REFUSED));
+	catalog_set_loading(world.catalog, false);
+	ldns_pkt_free(ask_for(put_plain(), RCODE_NOERROR));
+}
+END_TEST
+
 START_TEST(serial_follows_the_revision)
 {
 	const struct world_question question = { .name = "@", .type = LDNS_RR_TYPE_SOA };
@@ -489,6 +515,7 @@ int main(void)
 	tcase_add_test(tcase, srv_targets_are_not_compressed);
 	tcase_add_test(tcase, replies_are_counted);
 	tcase_add_test(tcase, no_zone_refuses_everything);
+	tcase_add_test(tcase, what_is_loading_is_no_answer_and_no_denial);
 	tcase_add_test(tcase, serial_follows_the_revision);
 	suite_add_tcase(suite, tcase);
 	SRunner *const runner = srunner_create(suite);

@@ -438,6 +438,8 @@ START_TEST(flags_are_understood)
 	ck_assert_str_eq(flags.dns[0], "127.0.0.1@1");
 	ck_assert_str_eq(flags.dns[1], "::1@2");
 	ck_assert(flags.check_only);
+	ck_assert(parse_flags("--export -"));
+	ck_assert_str_eq(flags.export_to, "-");
 	ck_assert(parse_flags("-h") && flags.help);
 	ck_assert(parse_flags("--help") && flags.help);
 	ck_assert(parse_flags("--version") && flags.version);
@@ -449,9 +451,11 @@ START_TEST(bad_usage)
 	check_usage("--wrkers 3", "unknown flag '--wrkers', did you mean '--workers'?");
 	check_usage("--wrkers=3", "unknown flag '--wrkers', did you mean '--workers'?");
 	check_usage("-v", "unknown flag '-v' (known: -c, --zone, --dns, --http, --data, "
-			  "--workers, --check-config, --version, --help)");
+			  "--workers, --check-config, --export, --import, --version, --help)");
 	check_usage("x", "unexpected argument 'x'");
 	check_usage("--dns", "--dns needs a value: ADDR@PORT");
+	check_usage("--export", "--export needs a value: FILE");
+	check_usage("--export a --import -", "--import: '-' cannot go with --export");
 	check_usage("--data --version", "--data needs a value: DIR");
 	check_usage("--data=", "--data needs a value: DIR");
 	check_usage("-c", "-c needs a value: FILE");
@@ -481,9 +485,10 @@ END_TEST
 
 START_TEST(help_lists_every_flag)
 {
-	static const char *const names[] = { "-c FILE",          "--zone NAME", "--dns ADDR@PORT",
-					     "--http ADDR@PORT", "--data DIR",  "--workers N",
-					     "--check-config",   "--version",   "-h, --help" };
+	static const char *const names[] = { "-c FILE",          "--zone NAME",  "--dns ADDR@PORT",
+					     "--http ADDR@PORT", "--data DIR",   "--workers N",
+					     "--check-config",   "--version",    "-h, --help",
+					     "--export FILE",    "--import FILE" };
 	char text[2048], small[40];
 
 	conf_flags_help(text, sizeof(text));

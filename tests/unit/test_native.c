@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "api/native.h"
 
+#include "api/native_write.h"
 #include "base/buf.h"
 #include "model/catalog.h"
 
@@ -21,11 +22,19 @@ static struct address caller;
 static struct api_reply reply;
 static json_t *json; /* the reply's body */
 static bool is_ready, can_publish;
+static const char *trouble;
+static bool waited; /* the request was one for the disk */
 
 static bool on_is_ready(void *cookie)
 {
 	(void)cookie;
 	return is_ready;
+}
+
+static const char *on_trouble(void *cookie)
+{
+	(void)cookie;
+	return trouble;
 }
 
 /* Nothing compiles here: nobody was ever answered. */
@@ -79,11 +88,13 @@ static void set_up(void)
 
 	memset(&counters, 0, sizeof(counters));
 	is_ready = can_publish = true;
+	trouble = NULL;
 	catalog = catalog_new();
 	ck_assert_ptr_nonnull(catalog);
 	api = (struct api){
 		.registry = registry_new(&options),
 		.is_ready = on_is_ready,
+		.trouble = on_trouble,
 		.publish = on_publish,
 		.counters = &counters,
 		.catalog = catalog,
@@ -123,6 +134,12 @@ static int ask(enum api_method method, const char *path, const char *query, cons
 
 	forget_reply();
 	api_handle(&api, native_routes, native_n_routes, &request, T0_MS, &reply);
+	waited = reply.write != NULL;
+	if (waited) {
+		struct api_write *const write = reply.write;
+		native_write_finish(&api, write, T0_MS, &reply);
+		native_write_free(write);
+	}
 	json = json_loadb(reply.body ? reply.body : "", reply.body_len, 0, NULL);
 	return reply.status;
 }
@@ -481,6 +498,84 @@ START_TEST(a_refused_policy_changes_nothing)
 }
 END_TEST
 
+/* ---- What has to be on disk first ---- */
+
+START_TEST(only_what_changes_the_store_waits_for_it)
+{
+	static const char one[] = "{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":1}";
+	static const char both[] = "[{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":1},"
+				   "{\"name\":\"a\",\"id\":\"y\",\"ip\":\"10.0.0.1\",\"port\":1}]";
+	static const struct {
+		enum api_method method;
+		const char *path, *body;
+		int status;
+		bool waits;
+	} steps[] = {
+		{ API_POST, "/registry/register", "{}", 400, false },
+		{ API_POST, "/registry/register", one, 201, true },
+		{ API_POST, "/registry/register", one, 200, false },
+		{ API_POST, "/registry/register", both, 201, true },
+		{ API_POST, "/registry/register", both, 200, false },
+		{ API_POST, "/registry/heartbeat", "{\"service\":\"a\",\"id\":\"x\"}", 200, false },
+		{ API_PUT, "/registry/services/a/policy", "{\"ttl\":9}", 200, true },
+		{ API_PUT, "/registry/services/a/policy", "{\"ttl\":9}", 200, false },
+		{ API_PUT, "/registry/services/b/policy", "{\"ttl\":9}", 404, false },
+		{ API_PUT, "/registry/services/a/instances/x/admin", "{\"state\":\"down\"}", 200,
+		  true },
+		{ API_PUT, "/registry/services/a/instances/x/admin", "{\"state\":\"down\"}", 200,
+		  false },
+		{ API_PUT, "/registry/services/a/instances/z/admin", "{\"state\":\"down\"}", 404,
+		  false },
+		{ API_DELETE, "/registry/services/a/instances/z", NULL, 404, false },
+		{ API_DELETE, "/registry/services/a/instances/x", NULL, 200, true },
+		{ API_POST, "/registry/deregister", "{\"service\":\"a\",\"id\":\"y\"}", 200, true },
+		{ API_POST, "/registry/deregister", "{\"service\":\"a\",\"id\":\"y\"}", 404,
+		  false },
+	};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		ck_assert_int_eq(ask(steps[i].method, steps[i].path, NULL, steps[i].body),
+				 steps[i].status);
+		ck_assert_msg(waited == steps[i].waits, "step %zu", i);
+	}
+}
+END_TEST
+
+START_TEST(a_write_that_waits_has_changed_nothing)
+{
+	static const char body[] =
+		"[{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":1},"
+		"{\"name\":\"a\",\"id\":\"y\",\"ip\":\"10.0.0.1\",\"port\":1},{}]";
+	const struct api_request request = {
+		.method = API_POST,
+		.path = "/registry/register",
+		.body = body,
+		.body_len = strlen(body),
+		.caller = &caller,
+	};
+	const struct outcome full = { .result = REGISTRY_FULL, .message = "full" };
+	struct api_write *write;
+
+	api_handle(&api, native_routes, native_n_routes, &request, T0_MS, &reply);
+	write = reply.write;
+	ck_assert_ptr_nonnull(write);
+	ck_assert_uint_eq(write->n, 3);
+	ck_assert_int_eq(write->slots[0].status, 0);
+	ck_assert_int_eq(write->slots[2].status, 400);
+	ck_assert_uint_eq(registry_count_instances(api.registry), 0);
+	native_write_deny(write, 1, &full);
+	native_write_finish(&api, write, T0_MS, &reply);
+	native_write_free(write);
+	json = json_loadb(reply.body, reply.body_len, 0, NULL);
+	ck_assert_int_eq(reply.status, 207);
+	ck_assert_int_eq(number_at(slot(0), "status"), 201);
+	ck_assert_int_eq(number_at(slot(1), "status"), 503);
+	ck_assert_str_eq(error_at(slot(1), "message"), "full");
+	ck_assert_int_eq(number_at(slot(2), "status"), 400);
+	ck_assert_uint_eq(registry_count_instances(api.registry), 1);
+}
+END_TEST
+
 /* ---- Reading ---- */
 
 START_TEST(lists_services)
@@ -551,6 +646,13 @@ START_TEST(tells_of_itself)
 	register_one("a", "x");
 	ck_assert_int_eq(get("/health/live"), 200);
 	ck_assert_int_eq(get("/health/ready"), 200);
+	trouble = "full";
+	ck_assert_int_eq(get("/health/ready"), 200);
+	ck_assert_str_eq(text_at(json, "status"), "degraded");
+	ck_assert_str_eq(text_at(json, "reason"), "full");
+	ck_assert_int_eq(get("/metrics"), 200);
+	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_store_degraded 1\n"));
+	trouble = NULL;
 	is_ready = false;
 	ck_assert_int_eq(get("/health/ready"), 503);
 	ck_assert_str_eq(error_at(json, "code"), "unavailable");
@@ -560,8 +662,25 @@ START_TEST(tells_of_itself)
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_services 1\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_watchers 3\n"));
 	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_revision 42\n"));
+	ck_assert_ptr_nonnull(strstr(reply.body, "\nrosterd_store_degraded 0\n"));
 	ck_assert_ptr_nonnull(
 		strstr(reply.body, "\nrosterd_build_info{version=\"" PACKAGE_VERSION "\"} 1\n"));
+}
+END_TEST
+
+START_TEST(while_it_loads_only_the_server_itself_is_told_of)
+{
+	api.is_loading = true;
+	ck_assert_int_eq(
+		post("/registry/register", "{\"name\":\"a\",\"ip\":\"10.0.0.1\",\"port\":1}"), 503);
+	ck_assert_ptr_nonnull(strstr(error_at(json, "message"), "starting"));
+	ck_assert_int_eq(get("/registry/services"), 503);
+	ck_assert_int_eq(get("/registry/watch"), 503);
+	ck_assert_int_eq(get("/registry/nothing"), 404);
+	ck_assert_int_eq(get("/health/live"), 200);
+	ck_assert_int_eq(get("/health/ready"), 200);
+	ck_assert_int_eq(get("/metrics"), 200);
+	ck_assert_uint_eq(registry_count_instances(api.registry), 0);
 }
 END_TEST
 
@@ -673,6 +792,8 @@ int main(void)
 	tcase_add_test(tcase, a_refused_policy_changes_nothing);
 	tcase_add_test(tcase, sets_an_admin_state);
 	tcase_add_test(tcase, a_refused_admin_state_changes_nothing);
+	tcase_add_test(tcase, only_what_changes_the_store_waits_for_it);
+	tcase_add_test(tcase, a_write_that_waits_has_changed_nothing);
 	tcase_add_test(tcase, lists_services);
 	tcase_add_test(tcase, long_lists_go_on_in_the_next_request);
 	tcase_add_test(tcase, shows_a_service_and_an_instance);
@@ -681,6 +802,7 @@ int main(void)
 	tcase_add_test(tcase, metrics_of_zones);
 	tcase_add_test(tcase, metrics_of_instances);
 	tcase_add_test(tcase, metrics_of_what_was_refused);
+	tcase_add_test(tcase, while_it_loads_only_the_server_itself_is_told_of);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

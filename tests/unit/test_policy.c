@@ -7,6 +7,7 @@
 enum {
 	T0_MS = 1000000,
 	NOW_MS = T0_MS + 500,
+	REVISION = 42,
 };
 
 static struct check_spec specs[2];
@@ -129,6 +130,18 @@ START_TEST(first_result_may_come_at_any_moment)
 }
 END_TEST
 
+START_TEST(a_restored_check_may_have_begun_to_run)
+{
+	checks[1].last_start_ms = 0; /* of 20 s, three failures */
+	checks[0].last_start_ms = NOW_MS + 60000;
+	ck_assert_uint_eq(stable_until_ms(), NOW_MS + 36000);
+	specs[1].timeout_ms = 2000;
+	ck_assert_uint_eq(stable_until_ms(), NOW_MS + 34000);
+	checks[1].health.run = 2;
+	ck_assert_uint_eq(stable_until_ms(), NOW_MS);
+}
+END_TEST
+
 START_TEST(every_critical_check_must_recover)
 {
 	instance.status = STATUS_CRITICAL;
@@ -163,6 +176,8 @@ START_TEST(reason_names_the_cause)
 	checks[1].output = refused;
 	ck_assert_str_eq(explain(), "check tcp: connection refused");
 	checks[1].output = NULL;
+	ck_assert_str_eq(explain(), "check tcp: no result since the start");
+	checks[1].health.has_run = false;
 	ck_assert_str_eq(explain(), "check tcp: no result yet");
 	instance.reported = STATUS_CRITICAL;
 	instance.output = full;
@@ -182,13 +197,13 @@ END_TEST
 
 /* Who is served of `n` eligible instances, `fit` of them fit, under a policy. */
 static enum policy_mode choose(enum failure failure, uint32_t panic_ppm, size_t fit, size_t n,
-			       uint64_t served_until_ms)
+			       uint64_t served_until)
 {
 	const struct service service = { .failure = failure, .panic_ppm = panic_ppm };
 	const struct policy_tally tally = {
 		.n_eligible = n,
 		.n_serving = fit,
-		.served_until_ms = served_until_ms,
+		.served_until = served_until,
 	};
 
 	return policy_choose(&service, &tally);
@@ -200,24 +215,24 @@ START_TEST(a_failure_policy_acts_where_too_few_are_fit)
 		enum failure failure;
 		uint32_t panic_ppm;
 		size_t fit, n;
-		uint64_t served_until_ms;
+		uint64_t served_until;
 		enum policy_mode mode;
 	} rows[] = {
-		{ FAILURE_EMPTY, 0, 1, 4, T0_MS, POLICY_FIT },
-		{ FAILURE_ALL, 0, 1, 4, T0_MS, POLICY_FIT },
-		{ FAILURE_LAST, 0, 1, 4, T0_MS, POLICY_FIT },
+		{ FAILURE_EMPTY, 0, 1, 4, REVISION, POLICY_FIT },
+		{ FAILURE_ALL, 0, 1, 4, REVISION, POLICY_FIT },
+		{ FAILURE_LAST, 0, 1, 4, REVISION, POLICY_FIT },
 		{ FAILURE_EMPTY, 250000, 1, 4, 0, POLICY_FIT },
 		{ FAILURE_EMPTY, 250001, 1, 4, 0, POLICY_PANIC },
 		{ FAILURE_EMPTY, 70000, 7, 100, 0, POLICY_FIT },
-		{ FAILURE_LAST, 500000, 1, 4, T0_MS, POLICY_PANIC },
+		{ FAILURE_LAST, 500000, 1, 4, REVISION, POLICY_PANIC },
 		{ FAILURE_EMPTY, 1000000, 4, 4, 0, POLICY_FIT },
 		{ FAILURE_EMPTY, 1000000, 3, 4, 0, POLICY_PANIC },
-		{ FAILURE_LAST, 0, 0, 4, T0_MS, POLICY_LAST },
-		{ FAILURE_LAST, 500000, 0, 4, T0_MS, POLICY_LAST },
-		{ FAILURE_ALL, 0, 0, 4, T0_MS, POLICY_ALL },
-		{ FAILURE_ALL, 500000, 0, 4, T0_MS, POLICY_ALL },
-		{ FAILURE_EMPTY, 1, 0, 4, T0_MS, POLICY_PANIC },
-		{ FAILURE_EMPTY, 0, 0, 4, T0_MS, POLICY_EMPTY },
+		{ FAILURE_LAST, 0, 0, 4, REVISION, POLICY_LAST },
+		{ FAILURE_LAST, 500000, 0, 4, REVISION, POLICY_LAST },
+		{ FAILURE_ALL, 0, 0, 4, REVISION, POLICY_ALL },
+		{ FAILURE_ALL, 500000, 0, 4, REVISION, POLICY_ALL },
+		{ FAILURE_EMPTY, 1, 0, 4, REVISION, POLICY_PANIC },
+		{ FAILURE_EMPTY, 0, 0, 4, REVISION, POLICY_EMPTY },
 		{ FAILURE_LAST, 1, 0, 4, 0, POLICY_PANIC },
 		{ FAILURE_LAST, 0, 0, 4, 0, POLICY_EMPTY },
 		{ FAILURE_ALL, 1000000, 0, 0, 0, POLICY_EMPTY },
@@ -225,7 +240,7 @@ START_TEST(a_failure_policy_acts_where_too_few_are_fit)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		ck_assert_msg(choose(rows[i].failure, rows[i].panic_ppm, rows[i].fit, rows[i].n,
-				     rows[i].served_until_ms) == rows[i].mode,
+				     rows[i].served_until) == rows[i].mode,
 			      "row %zu", i);
 }
 END_TEST
@@ -235,19 +250,19 @@ START_TEST(whom_an_operator_took_out_is_served_by_no_policy)
 	struct policy_tally tally = { .n_eligible = 0 };
 
 	instance.status = STATUS_CRITICAL;
-	instance.served_until_ms = T0_MS;
+	instance.served_until = REVISION;
 	policy_count(&tally, &instance);
 	ck_assert_uint_eq(tally.n_eligible, 1);
 	ck_assert_uint_eq(tally.n_serving, 0);
-	ck_assert_uint_eq(tally.served_until_ms, T0_MS);
+	ck_assert_uint_eq(tally.served_until, REVISION);
 	ck_assert(!policy_picks(POLICY_FIT, &tally, &instance));
 	ck_assert(!policy_picks(POLICY_EMPTY, &tally, &instance));
 	ck_assert(policy_picks(POLICY_ALL, &tally, &instance));
 	ck_assert(policy_picks(POLICY_PANIC, &tally, &instance));
 	ck_assert(policy_picks(POLICY_LAST, &tally, &instance));
-	tally.served_until_ms++;
+	tally.served_until++;
 	ck_assert(!policy_picks(POLICY_LAST, &tally, &instance));
-	tally.served_until_ms--;
+	tally.served_until--;
 	instance.admin = ADMIN_DRAIN;
 	for (enum policy_mode mode = POLICY_FIT; mode <= POLICY_LAST; mode++)
 		ck_assert(!policy_picks(mode, &tally, &instance));
@@ -272,6 +287,7 @@ int main(void)
 	tcase_add_test(tcase, nothing_pending_is_stable_for_ever);
 	tcase_add_test(tcase, served_until_the_first_check_can_fail_often_enough);
 	tcase_add_test(tcase, first_result_may_come_at_any_moment);
+	tcase_add_test(tcase, a_restored_check_may_have_begun_to_run);
 	tcase_add_test(tcase, every_critical_check_must_recover);
 	tcase_add_test(tcase, reason_names_the_cause);
 	tcase_add_test(tcase, a_failure_policy_acts_where_too_few_are_fit);

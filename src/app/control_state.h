@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * control_state: what the control thread has; inside of control (app/control.h).
+ *
+ *   control        its life: making everything, opening the doors, restoring
+ *   control_serve  what happens in between
+ *   control_stop   signals, and the end
+ */
+#ifndef ROSTERD_APP_CONTROL_STATE_H
+#define ROSTERD_APP_CONTROL_STATE_H
+
+#include "app/commit.h"
+#include "app/conf.h"
+#include "app/dump.h"
+#include "app/restore.h"
+#include "app/revision.h"
+#include "app/watchers.h"
+#include "app/workers.h"
+#include "io/httpd.h"
+#include "io/probe.h"
+
+/* A reply that waits for the publish. */
+struct pending {
+	struct httpd_request *owed;
+	struct api_reply reply;
+};
+
+struct control {
+	struct conf *conf;
+	const struct conf_flags *flags;
+	struct event_base *base;
+	struct counters counters;
+	struct revision *revision;
+	struct store *store;
+	struct restore *restore;
+	struct commit *commit;
+	struct answer_identity identity;
+	struct catalog *catalog;
+	struct registry *registry;
+	struct events *events;
+	struct watchers *watchers;
+	struct compile *compile;
+	struct workers *workers;
+	struct dump *dump;
+	struct queue *results; /* of the prober */
+	struct probe *probe;
+	struct httpd *httpd;
+	struct api api;
+	struct queue *notes; /* that the workers have drained */
+	struct event *on_results, *on_notes, *publish, *deadline, *drain_end;
+	struct event *on_signals[4];
+	struct pending *pending;
+	size_t n_pending, cap_pending;
+	uint64_t round_ns; /* when the present round's work began; 0: not yet */
+	struct histogram rounds;
+	bool is_ready, is_draining, http_drained, dns_drained, commit_drained, has_failed;
+};
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "app/control_stop.h"
+
+#include "app/control_serve.h"
+#include "app/reload.h"
+#include "app/zones.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <event2/event.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	DRAIN_S = 5,  /* how long SIGTERM waits for peers that read slowly */
+	CLOSE_S = 10, /* and then for the disk, which may have a copy of a million to take */
+};
+
+/* ---- Signals ---- */
+
+/* What `control` points to stays where it is; the old contents go with the new configuration. */
+static void swap_guards(struct guard *a, struct guard *b)
+{
+	struct guard guard = *a;
+
+	*a = *b;
+	*b = guard;
+}
+
+static void reload(struct control *control)
+{
+	struct conf conf;
+	char message[512];
+	struct static_zone *zones =
+		reload_read(control->conf, control->flags, &conf, message, sizeof(message));
+
+	if (!zones)
+		goto fail;
+	if (compile_set_zones(control->compile, zones, conf.n_zones, clock_mono_ms(), message,
+			      sizeof(message))) {
+		zones_free(zones, conf.n_zones);
+		conf_fini(&conf);
+		goto fail;
+	}
+	free(zones);
+	registry_set_ttl(control->registry, conf.ttl_s);
+	swap_guards(&control->conf->guard, &conf.guard);
+	control->api.refuses_loopback_checks =
+		control_serve_refuses_loopback(control, conf.check_loopback);
+	control_serve_publish_soon(control);
+	counters_add(&control->counters.reloads, 1);
+	log_event(LOG_INFO, "reloaded", "zones", log_fmt("%zu", conf.n_zones), NULL);
+	conf_fini(&conf);
+	return;
+fail:
+	counters_add(&control->counters.reloads_failed, 1);
+	log_event(LOG_ERROR, "reload-failed", "error", message, "now", "the old one stays", NULL);
+}
+
+static void end_if_drained(struct control *control)
+{
+	if (control->http_drained && control->dns_drained && control->commit_drained)
+		event_base_loopbreak(control->base);
+}
+
+static void on_http_idle(void *cookie)
+{
+	struct control *control = cookie;
+
+	control->http_drained = true;
+	end_if_drained(control);
+}
+
+void control_stop_on_saved_all(void *cookie)
+{
+	struct control *control = cookie;
+
+	control->commit_drained = true;
+	end_if_drained(control);
+}
+
+static void on_notes(evutil_socket_t fd, short what, void *cookie)
+{
+	struct control *control = cookie;
+	struct queue_node *note = queue_take(control->notes);
+
+	(void)fd;
+	(void)what;
+	control->dns_drained |= note != NULL;
+	end_if_drained(control);
+}
+
+static void on_dns_drained(void *cookie)
+{
+	static struct queue_node note;
+	struct control *control = cookie;
+
+	queue_push(control->notes, &note);
+}
+
+static void on_drain_end(evutil_socket_t fd, short what, void *cookie)
+{
+	struct control *control = cookie;
+
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(control->base);
+}
+
+static void stop(struct control *control, int signal_number)
+{
+	struct timeval limit = { .tv_sec = DRAIN_S };
+
+	if (control->is_draining) {
+		event_base_loopbreak(control->base);
+		return;
+	}
+	log_event(LOG_INFO, "stopping", "signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT",
+		  NULL);
+	control->is_draining = true;
+	event_add(control->drain_end, &limit);
+	workers_drain(control->workers, on_dns_drained, control);
+	httpd_drain(control->httpd, on_http_idle, control);
+	watchers_drain(control->watchers);
+	commit_drain(control->commit);
+}
+
+static void on_signal(evutil_socket_t fd, short what, void *cookie)
+{
+	struct control *control = cookie;
+
+	(void)what;
+	control_serve_begin_round(control);
+	if (fd == SIGHUP)
+		reload(control);
+	else if (fd == SIGUSR1)
+		dump_start(control->dump);
+	else
+		stop(control, (int)fd);
+}
+
+/* ---- The end ---- */
+
+/* What was acknowledged is on disk whatever happens now: only the copy may be an older one. */
+static void on_impatience(int signal_number)
+{
+	static const char line[] =
+		"level=error event=stop-overdue reason=\"the disk does not answer\"\n";
+
+	if (signal_number == SIGALRM && write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
+		_exit(EXIT_FAILURE);
+	_exit(signal_number == SIGALRM ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* Without the loop, so signals are handled here. */
+void control_stop_save(struct control *control)
+{
+	signal(SIGTERM, on_impatience);
+	signal(SIGINT, on_impatience);
+	signal(SIGALRM, on_impatience);
+	alarm(CLOSE_S);
+	if (revision_settle(control->revision, registry_revision(control->registry)))
+		log_event(LOG_ERROR, "revision-not-saved", "error", strerror(errno), NULL);
+	store_close(control->store);
+	control->store = NULL;
+	alarm(0);
+}
+
+/* ---- Life ---- */
+
+int control_stop_init(struct control *control)
+{
+	static const int signals[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
+	struct event_base *base = control->base;
+	bool ok;
+
+	control->on_notes =
+		event_new(base, queue_fd(control->notes), EV_READ | EV_PERSIST, on_notes, control);
+	control->drain_end = evtimer_new(base, on_drain_end, control);
+	ok = control->on_notes && control->drain_end && event_add(control->on_notes, NULL) == 0;
+	for (size_t i = 0; ok && i < sizeof(signals) / sizeof(signals[0]); i++) {
+		control->on_signals[i] = evsignal_new(base, signals[i], on_signal, control);
+		ok = control->on_signals[i] && !event_add(control->on_signals[i], NULL);
+	}
+	return ok ? 0 : -1;
+}
+
+void control_stop_fini(struct control *control)
+{
+	struct event *events[] = {
+		control->on_notes,      control->drain_end,     control->on_signals[0],
+		control->on_signals[1], control->on_signals[2], control->on_signals[3],
+	};
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (events[i])
+			event_free(events[i]);
+}
