@@ -7,8 +7,8 @@
 #include "app/watchers.h"
 #include "app/workers.h"
 #include "app/zones.h"
-#include "base/clock.h"
 #include "base/log.h"
+#include "base/server_clock.h"
 #include "io/httpd.h"
 #include "io/probe.h"
 
@@ -52,18 +52,40 @@ struct control {
 	struct httpd *httpd;
 	struct api api;
 	struct queue *notes; /* that the workers have drained */
-	struct event *on_results, *on_notes, *publish, *deadline, *drain_end;
+	struct event *on_results, *on_notes, *publish, *deadline, *tick, *drain_end;
 	struct event *on_signals[4];
 	struct pending *pending;
 	size_t n_pending, cap_pending;
 	bool is_ready, is_draining, http_drained, dns_drained;
 };
 
+/* ---- Time ---- */
+
+/* Server time. Whatever the loop does begins with a look, and so does every tick. */
+static uint64_t look(struct control *control)
+{
+	uint64_t credited_ms, now_ms = server_clock_look(&credited_ms);
+
+	if (credited_ms) {
+		counters_add(&control->counters.pauses, 1);
+		log_event(LOG_WARNING, "pause-credited", "ms", log_fmt("%" PRIu64, credited_ms),
+			  NULL);
+	}
+	return now_ms;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *cookie)
+{
+	(void)fd;
+	(void)what;
+	look(cookie);
+}
+
 /* ---- Publishing ---- */
 
 static void arm_deadline(struct control *control)
 {
-	uint64_t at_ms = registry_next_deadline(control->registry), now_ms = clock_mono_ms();
+	uint64_t at_ms = registry_next_deadline(control->registry), now_ms = look(control);
 	uint64_t delay_ms = at_ms > now_ms ? at_ms - now_ms : 0;
 	struct timeval delay = {
 		.tv_sec = (time_t)(delay_ms / 1000),
@@ -81,7 +103,7 @@ static void publish(struct control *control)
 {
 	struct timeval pause = { .tv_sec = RETRY_S };
 
-	if (compile_run(control->compile, clock_mono_ms())) {
+	if (compile_run(control->compile, look(control))) {
 		event_add(control->deadline, &pause);
 		return;
 	}
@@ -115,7 +137,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *cookie)
 
 	(void)fd;
 	(void)what;
-	registry_expire(control->registry, clock_mono_ms());
+	registry_expire(control->registry, look(control));
 	publish_soon(control);
 }
 
@@ -142,7 +164,7 @@ static void on_request(void *cookie, struct httpd_request *owed, const struct ap
 	struct control *control = cookie;
 	struct api_reply reply;
 
-	api_handle(&control->api, native_routes, native_n_routes, request, clock_mono_ms(), &reply);
+	api_handle(&control->api, native_routes, native_n_routes, request, look(control), &reply);
 	if (reply.watch.wait) {
 		watchers_start(control->watchers, owed, &reply.watch);
 		return;
@@ -180,7 +202,7 @@ static size_t ask(void *cookie, uint8_t *message, size_t len)
 {
 	static const struct answer_peer peer = { .transport = ANSWER_TCP };
 	struct control *control = cookie;
-	const struct answer_time time = { .mono_ms = 0 }; /* before any hand-out */
+	const struct answer_time time = { .now_ms = 0 }; /* before any hand-out */
 	struct counters counters = { 0 };
 	struct answer own;
 
@@ -243,7 +265,7 @@ static void apply_result(struct control *control, const struct probe_result *res
 	};
 	struct outcome outcome;
 
-	registry_apply(control->registry, &change, clock_mono_ms(), &outcome);
+	registry_apply(control->registry, &change, look(control), &outcome);
 }
 
 static void on_results(evutil_socket_t fd, short what, void *cookie)
@@ -326,7 +348,7 @@ static void reload(struct control *control)
 	zones = zones_read(&conf, message, sizeof(message));
 	if (!zones)
 		goto fail;
-	if (compile_set_zones(control->compile, zones, conf.n_zones, clock_mono_ms(), message,
+	if (compile_set_zones(control->compile, zones, conf.n_zones, look(control), message,
 			      sizeof(message))) {
 		zones_free(zones, conf.n_zones);
 		goto fail;
@@ -421,6 +443,7 @@ static void on_signal(evutil_socket_t fd, short what, void *cookie)
 static int new_events(struct control *control)
 {
 	static const int signals[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
+	static const struct timeval tick_time = { .tv_usec = SERVER_CLOCK_TICK_MS * 1000 };
 	struct event_base *base = control->base;
 	bool ok;
 
@@ -430,10 +453,11 @@ static int new_events(struct control *control)
 		event_new(base, queue_fd(control->notes), EV_READ | EV_PERSIST, on_notes, control);
 	control->publish = event_new(base, -1, 0, on_publish, control);
 	control->deadline = evtimer_new(base, on_deadline, control);
+	control->tick = event_new(base, -1, EV_PERSIST, on_tick, control);
 	control->drain_end = evtimer_new(base, on_drain_end, control);
 	ok = control->on_results && control->on_notes && control->publish && control->deadline &&
-	     control->drain_end && !event_add(control->on_results, NULL) &&
-	     !event_add(control->on_notes, NULL);
+	     control->tick && control->drain_end && !event_add(control->tick, &tick_time) &&
+	     !event_add(control->on_results, NULL) && !event_add(control->on_notes, NULL);
 	for (size_t i = 0; ok && i < sizeof(signals) / sizeof(signals[0]); i++) {
 		control->on_signals[i] = evsignal_new(base, signals[i], on_signal, control);
 		ok = control->on_signals[i] && !event_add(control->on_signals[i], NULL);
@@ -445,8 +469,9 @@ static void free_events(struct control *control)
 {
 	struct event *events[] = {
 		control->on_results,    control->on_notes,      control->publish,
-		control->deadline,      control->drain_end,     control->on_signals[0],
-		control->on_signals[1], control->on_signals[2], control->on_signals[3],
+		control->deadline,      control->tick,          control->drain_end,
+		control->on_signals[0], control->on_signals[1], control->on_signals[2],
+		control->on_signals[3],
 	};
 
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
@@ -624,7 +649,7 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 		zones_free(zones, conf->n_zones);
 		goto out;
 	}
-	if (compile_set_zones(control.compile, zones, conf->n_zones, clock_mono_ms(), message,
+	if (compile_set_zones(control.compile, zones, conf->n_zones, server_clock_ms(), message,
 			      sizeof(message))) {
 		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
 		zones_free(zones, conf->n_zones);

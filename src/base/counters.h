@@ -45,6 +45,8 @@
 	X(expiries, "rosterd_expiries_total", "", "instances removed when their lease ended")      \
 	X(checks_passed, "rosterd_checks_total", "result=\"pass\"", "health check results")        \
 	X(checks_failed, "rosterd_checks_total", "result=\"fail\"", "health check results")        \
+	X(pauses, "rosterd_pauses_credited_total", "",                                             \
+	  "pauses of the server that leases and checks were not charged for")                      \
 	X(policy_all, "rosterd_policy_acts_total", "serve=\"all\"",                                \
 	  "failure policies that began to act")                                                    \
 	X(policy_last, "rosterd_policy_acts_total", "serve=\"last\"",                              \

@@ -40,6 +40,7 @@ void registry_check_arm(struct registry *registry, const struct instance *instan
 bool registry_check_report(struct registry *registry, const struct instance *instance,
 			   const char *output, uint64_t now_ms)
 {
+	struct counters *counters = registry->options.counters;
 	bool changed = false;
 
 	for (size_t i = 0; i < instance->registration->n_checks; i++) {
@@ -47,6 +48,9 @@ bool registry_check_report(struct registry *registry, const struct instance *ins
 
 		if (check->spec->kind != CHECK_TTL)
 			continue;
+		counters_add(instance->reported != STATUS_CRITICAL ? &counters->checks_passed
+								   : &counters->checks_failed,
+			     1);
 		changed |= check->health.status != instance->reported;
 		check->health.status = instance->reported;
 		check->health.has_run = true;
@@ -68,6 +72,7 @@ bool registry_check_on_deadline(struct registry *registry, struct check *check, 
 		deadline_set(&registry->deadlines, &check->deadline, check->due_ms);
 		return false;
 	}
+	counters_add(&registry->options.counters->checks_failed, 1);
 	check->health.status = STATUS_CRITICAL;
 	check->health.has_run = true;
 	snprintf(output, sizeof(output), "no report for %g s", check->spec->ttl_ms / 1000.0);

@@ -444,7 +444,7 @@ size_t world_answer(struct world *world, enum answer_transport transport, uint8_
 		.address_len = sizeof(address),
 		.keepalive_ds = LIMIT_TCP_IDLE_MS / 100,
 	};
-	const struct answer_time time = { .mono_ms = world->now_ms, .wall_s = WORLD_WALL_S };
+	const struct answer_time time = { .now_ms = world->now_ms, .wall_s = WORLD_WALL_S };
 
 	catalog_reader_online();
 	len = answer(&world->answer, &peer, &time, message, len);
