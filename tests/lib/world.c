@@ -88,8 +88,16 @@ void world_fini(struct world *world)
 /* After every change: what the control thread does before it replies. */
 static void settle(struct world *world)
 {
+	if (world->is_held)
+		return;
 	registry_expire(world->registry, world->now_ms);
 	compile_run(world->compile, world->now_ms);
+}
+
+void world_release(struct world *world)
+{
+	world->is_held = false;
+	settle(world);
 }
 
 /* ---- Zones ---- */
