@@ -129,6 +129,17 @@ static void print_record(const ldns_rr *rr, bool with_owner, char *text, size_t 
 	free(type);
 }
 
+/* The Extended DNS Error of a reply (RFC 8914), its only option; -1: none. */
+static int read_ede(const ldns_pkt *reply)
+{
+	const ldns_rdf *const options = ldns_pkt_edns_data(reply);
+
+	if (!options)
+		return -1;
+	assert(ldns_rdf_size(options) >= 6 && ldns_read_uint16(ldns_rdf_data(options)) == 15);
+	return ldns_read_uint16(ldns_rdf_data(options) + 4);
+}
+
 static void fail_answer(struct play *play, const char *what, const char *name, const char *type,
 			const ldns_pkt *reply)
 {
@@ -137,30 +148,29 @@ static void fail_answer(struct play *play, const char *what, const char *name, c
 					      ldns_pkt_additional(reply) };
 
 	note(play, "QUERY %s %s", name, type);
-	fprintf(play->log, "expected: %s, %zu of these records, TTL %u to %u\n",
+	fprintf(play->log, "expected: %s, %zu of these records, TTL %u to %u, error %d\n",
 		expected->exists ? "NOERROR" : "NXDOMAIN", expected->n_given, expected->ttl_min_s,
-		expected->ttl_max_s);
+		expected->ttl_max_s, expected->ede);
 	for (size_t i = 0; i < expected->n; i++)
 		fprintf(play->log, "    %s\n", expected->records[i]);
 	for (size_t i = 0; i < expected->n_beside; i++)
 		fprintf(play->log, "    beside: %s\n", expected->beside[i]);
-	fprintf(play->log, "got: rcode %d\n", ldns_pkt_get_rcode(reply));
+	fprintf(play->log, "got: rcode %d%s, error %d\n", ldns_pkt_get_rcode(reply),
+		ldns_pkt_tc(reply) ? ", TC" : "", read_ede(reply));
 	for (size_t i = 0; i < 3; i++)
 		for (size_t k = 0; k < ldns_rr_list_rr_count(lists[i]); k++)
 			ldns_rr_print(play->log, ldns_rr_list_rr(lists[i], k));
 	fail(play, what);
 }
 
-/* Whether the records are `n` different ones of the `n_expected`. */
-static bool are_some_of(const ldns_rr_list *list, bool with_owner, size_t n,
-			char (*expected)[REFERENCE_TEXT], size_t n_expected)
+/* Whether the records are different ones of those expected. */
+static bool are_some_of(const ldns_rr_list *list, bool with_owner, char (*expected)[REFERENCE_TEXT],
+			size_t n_expected)
 {
 	bool is_seen[REFERENCE_RECORDS] = { false };
 	char text[REFERENCE_TEXT * 2];
 
-	if (ldns_rr_list_rr_count(list) != n)
-		return false;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < ldns_rr_list_rr_count(list); i++) {
 		size_t at = 0;
 		print_record(ldns_rr_list_rr(list, i), with_owner, text, sizeof(text));
 		while (at < n_expected && (is_seen[at] || strcmp(expected[at], text) != 0))
@@ -170,6 +180,21 @@ static bool are_some_of(const ldns_rr_list *list, bool with_owner, size_t n,
 		is_seen[at] = true;
 	}
 	return true;
+}
+
+/* All that should be there, or as much as fits: whole records, the additional ones go first. */
+static bool is_complete(const ldns_pkt *reply, const struct world_question *question,
+			const struct reference_answer *expected)
+{
+	const size_t n = ldns_pkt_ancount(reply);
+	const size_t n_beside = ldns_rr_list_rr_count(ldns_pkt_additional(reply));
+
+	if (question->transport == ANSWER_TCP)
+		return !ldns_pkt_tc(reply) && n == expected->n_given &&
+		       n_beside == expected->n_beside;
+	if (ldns_pkt_tc(reply))
+		return n > 0 && n < expected->n_given && n_beside == 0;
+	return n == expected->n_given;
 }
 
 static bool are_ttls_right(const ldns_rr_list *list, const struct reference_answer *expected)
@@ -188,24 +213,31 @@ static bool is_soa(const ldns_rr_list *list)
 	       ldns_rr_get_type(ldns_rr_list_rr(list, 0)) == LDNS_RR_TYPE_SOA;
 }
 
-static void compare(struct play *play, const char *name, const char *type, const ldns_pkt *reply)
+static void compare(struct play *play, const struct world_question *question, const char *type,
+		    const ldns_pkt *reply)
 {
 	struct reference_answer *const expected = &play->expected;
 	const ldns_rr_list *const answer = ldns_pkt_answer(reply);
 	const ldns_rr_list *const additional = ldns_pkt_additional(reply);
+	const char *wrong = NULL;
 
 	if (ldns_pkt_get_rcode(reply) !=
 	    (expected->exists ? LDNS_RCODE_NOERROR : LDNS_RCODE_NXDOMAIN))
-		fail_answer(play, "the rcode is wrong", name, type, reply);
-	if (!are_some_of(answer, false, expected->n_given, expected->records, expected->n))
-		fail_answer(play, "the answer is wrong", name, type, reply);
-	if (!are_some_of(additional, true, expected->n_beside, expected->beside,
-			 expected->n_beside))
-		fail_answer(play, "the additional section is wrong", name, type, reply);
-	if (!expected->n_given && !is_soa(ldns_pkt_authority(reply)))
-		fail_answer(play, "no SOA", name, type, reply);
-	if (!are_ttls_right(answer, expected) || !are_ttls_right(additional, expected))
-		fail_answer(play, "a TTL is wrong", name, type, reply);
+		wrong = "the rcode is wrong";
+	else if (!are_some_of(answer, false, expected->records, expected->n))
+		wrong = "the answer is wrong";
+	else if (!are_some_of(additional, true, expected->beside, expected->n_beside))
+		wrong = "the additional section is wrong";
+	else if (!is_complete(reply, question, expected))
+		wrong = "the reply is not complete";
+	else if (!expected->n_given && !is_soa(ldns_pkt_authority(reply)))
+		wrong = "there is no SOA";
+	else if (!are_ttls_right(answer, expected) || !are_ttls_right(additional, expected))
+		wrong = "a TTL is wrong";
+	else if (question->edns && read_ede(reply) != expected->ede)
+		wrong = "the extended error is wrong";
+	if (wrong)
+		fail_answer(play, wrong, question->name, type, reply);
 }
 
 /* Asks both for a name, without its zone. A label of 64 octets is no name. */
@@ -226,15 +258,17 @@ static void ask(struct play *play, bool other, const char *type, const char *for
 		if (strcspn(label, ".") > LIMIT_LABEL)
 			return;
 	snprintf(whole, sizeof(whole), "%s.%s.", name, origin);
+	const size_t way = (play->n_asked + play->n_steps) % 3;
 	const struct world_question question = {
 		.name = whole,
 		.type = ldns_get_rr_type_by_name(type),
-		.transport = ANSWER_TCP,
+		.transport = way == 0 ? ANSWER_TCP : ANSWER_UDP,
+		.edns = way == 1 ? 0 : LIMIT_UDP_EDNS,
 	};
 	reference_ask(&play->reference, origin, other ? play->other_tag : NULL, name, type,
 		      &play->expected);
 	ldns_pkt *const reply = world_ask(&play->world, &question, play->message, &len);
-	compare(play, whole, type, reply);
+	compare(play, &question, type, reply);
 	ldns_pkt_free(reply);
 	play->n_asked++;
 }

@@ -464,8 +464,8 @@ struct members {
 	const struct reference_instance *all[REFERENCE_INSTANCES];
 };
 
-/* By the policy of the service: see "Health" in rosterd(8). */
-static void serve(const struct reference *reference, struct members *members)
+/* By the policy of the service: see "Health" in rosterd(8). Returns the Extended DNS Error. */
+static int serve(const struct reference *reference, struct members *members)
 {
 	const struct reference_policy *policy;
 	size_t n_eligible = 0, n_fit = 0, n = 0;
@@ -473,7 +473,7 @@ static void serve(const struct reference *reference, struct members *members)
 	bool all, last;
 
 	if (members->n == 0)
-		return;
+		return -1;
 	policy = &reference->policies[members->all[0]->registration.service];
 	for (size_t i = 0; i < members->n; i++) {
 		n_eligible += is_eligible(members->all[i]);
@@ -496,6 +496,9 @@ static void serve(const struct reference *reference, struct members *members)
 			members->all[n++] = instance;
 	}
 	members->n = n;
+	if (last)
+		return 3;
+	return all || n == 0 ? 0 : -1;
 }
 
 /* ---- Records ---- */
@@ -655,7 +658,7 @@ void reference_ask(const struct reference *reference, const char *origin, const 
 	struct members members = { .n = 0 };
 	enum part kind = PART_NONE;
 
-	answer->exists = false;
+	answer->ede = -1;
 	answer->n = answer->n_given = answer->n_beside = 0;
 	for (unsigned i = 0; i < REFERENCE_INSTANCES; i++) {
 		enum part part = part_of(&reference->instances[i], &labels, tag);
@@ -669,7 +672,7 @@ void reference_ask(const struct reference *reference, const char *origin, const 
 	}
 	answer->exists = kind != PART_NONE;
 	if (kind != PART_OWN)
-		serve(reference, &members);
+		answer->ede = serve(reference, &members);
 	if (kind == PART_SRV && strcmp(type, "SRV") != 0)
 		members.n = 0;
 	put_records(reference, &members, origin, type, labels.n == 3 ? labels.text[0] + 1 : NULL,

@@ -82,6 +82,7 @@ struct reference_answer {
 	size_t n;        /* records: "A 10.0.0.1"; 0: NODATA */
 	size_t n_given;  /* so many of them, any */
 	size_t n_beside; /* in the additional section, all: "one.pay A 10.0.0.1" */
+	int ede;         /* Extended DNS Error; -1: none */
 	unsigned ttl_min_s, ttl_max_s;
 	char records[REFERENCE_RECORDS][REFERENCE_TEXT];
 	char beside[REFERENCE_RECORDS][REFERENCE_TEXT];
