@@ -26,9 +26,9 @@ struct play {
 	const uint8_t *at, *end; /* octets to come */
 	struct world world;
 	struct reference reference;
-	bool has_other;        /* a second zone is served */
-	const char *other_tag; /* that it filters by; NULL: it shows all */
-	unsigned concerned;    /* services to look at: bit by number */
+	FILE *file; /* of the second zone, if it has one */
+	char path[40];
+	unsigned concerned; /* services to look at: bit by number */
 	size_t n_steps, n_asked;
 	size_t n_names; /* in the comparison at hand */
 	FILE *log;      /* every operation so far, a line each */
@@ -241,12 +241,12 @@ static void compare(struct play *play, const struct world_question *question, co
 }
 
 /* Asks both for a name, without its zone. A label of 64 octets is no name. */
-static void ask(struct play *play, bool other, const char *type, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+static void ask(struct play *play, const struct reference_zone *zone, const char *type,
+		const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static void ask(struct play *play, bool other, const char *type, const char *format, ...)
+static void ask(struct play *play, const struct reference_zone *zone, const char *type,
+		const char *format, ...)
 {
-	const char *const origin = other ? OTHER_ORIGIN : ORIGIN;
 	char name[NAME_TEXT], whole[2 * NAME_TEXT];
 	va_list args;
 	size_t len;
@@ -257,7 +257,7 @@ static void ask(struct play *play, bool other, const char *type, const char *for
 	for (const char *label = name; *label; label += strcspn(label, "."), label += *label == '.')
 		if (strcspn(label, ".") > LIMIT_LABEL)
 			return;
-	snprintf(whole, sizeof(whole), "%s.%s.", name, origin);
+	snprintf(whole, sizeof(whole), "%s.%s.", name, zone->origin);
 	const size_t way = (play->n_asked + play->n_steps) % 3;
 	const struct world_question question = {
 		.name = whole,
@@ -265,8 +265,7 @@ static void ask(struct play *play, bool other, const char *type, const char *for
 		.transport = way == 0 ? ANSWER_TCP : ANSWER_UDP,
 		.edns = way == 1 ? 0 : LIMIT_UDP_EDNS,
 	};
-	reference_ask(&play->reference, origin, other ? play->other_tag : NULL, name, type,
-		      &play->expected);
+	reference_ask(&play->reference, zone, name, type, &play->expected);
 	ldns_pkt *const reply = world_ask(&play->world, &question, play->message, &len);
 	compare(play, &question, type, reply);
 	ldns_pkt_free(reply);
@@ -274,12 +273,13 @@ static void ask(struct play *play, bool other, const char *type, const char *for
 }
 
 /* All types at the end; before that another one each time, for speed. */
-static void ask_types(struct play *play, bool other, const char *label, const char *parent)
+static void ask_types(struct play *play, const struct reference_zone *zone, const char *label,
+		      const char *parent)
 {
 	const size_t n = sizeof(types) / sizeof(types[0]), from = play->n_steps + play->n_names++;
 
 	for (size_t i = from; i < from + (play->at < play->end ? 1 : n); i++)
-		ask(play, other, types[i % n], "%s%s%s", label, *label ? "." : "", parent);
+		ask(play, zone, types[i % n], "%s%s%s", label, *label ? "." : "", parent);
 }
 
 /* A tag as a label: in lower case. NULL: it is none. */
@@ -296,62 +296,63 @@ static const char *tag_label(unsigned tag)
 	return label;
 }
 
-static void compare_service(struct play *play, bool other, unsigned service)
+static void compare_service(struct play *play, const struct reference_zone *zone, unsigned service)
 {
 	static const char *const protocols[] = { "_tcp", "_udp" };
 	const char *const name = reference_services[service];
 
-	ask_types(play, other, "", name);
+	ask_types(play, zone, "", name);
 	for (unsigned i = 0; i < REFERENCE_TAGS; i++) {
 		const char *const tag = tag_label(i);
 		if (!tag)
 			continue;
-		ask_types(play, other, tag, name);
-		ask(play, other, "SRV", "_%s._%s", name, tag);
-		ask(play, other, "A", "_%s._%s", name, tag);
+		ask_types(play, zone, tag, name);
+		ask(play, zone, "SRV", "_%s._%s", name, tag);
+		ask(play, zone, "A", "_%s._%s", name, tag);
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		ask(play, other, "A", "%s.%s", protocols[i], name);
-		ask(play, other, "SRV", "_%s.%s", name, protocols[i]);
-		ask(play, other, "TXT", "_%s.%s", name, protocols[i]);
+		ask(play, zone, "A", "%s.%s", protocols[i], name);
+		ask(play, zone, "SRV", "_%s.%s", name, protocols[i]);
+		ask(play, zone, "TXT", "_%s.%s", name, protocols[i]);
 		for (unsigned k = 0; k < REFERENCE_PORTS; k++) {
-			ask(play, other, "SRV", "_%s.%s.%s", reference_ports[k], protocols[i],
-			    name);
-			ask(play, other, "AAAA", "_%s.%s.%s", reference_ports[k], protocols[i],
+			ask(play, zone, "SRV", "_%s.%s.%s", reference_ports[k], protocols[i], name);
+			ask(play, zone, "AAAA", "_%s.%s.%s", reference_ports[k], protocols[i],
 			    name);
 		}
 	}
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
-		ask_types(play, other, ids[i], name);
-	ask(play, other, "A", "unknown.%s", name);
-	ask(play, other, "A", "unknown.one.%s", name);
+		ask_types(play, zone, ids[i], name);
+	ask(play, zone, "A", "unknown.%s", name);
+	ask(play, zone, "A", "unknown.one.%s", name);
 }
 
 /* Names of instances that chose none, and names that services have in common. */
-static void compare_rest(struct play *play, bool other)
+static void compare_rest(struct play *play, const struct reference_zone *zone)
 {
 	for (unsigned i = 0; i < REFERENCE_INSTANCES; i++) {
 		const struct reference_instance *const instance = &play->reference.instances[i];
 		if (instance->exists)
-			ask_types(play, other, instance->registration.id,
+			ask_types(play, zone, instance->registration.id,
 				  reference_services[instance->registration.service]);
 	}
 	for (unsigned i = 0; i < REFERENCE_TAGS; i++)
 		if (tag_label(i))
-			ask(play, other, "SRV", "_%s", tag_label(i));
-	ask(play, other, "A", "_tcp");
-	ask(play, other, "A", "_udp");
-	ask(play, other, "A", "unknown");
+			ask(play, zone, "SRV", "_%s", tag_label(i));
+	ask(play, zone, "A", "_tcp");
+	ask(play, zone, "A", "_udp");
+	ask(play, zone, "A", "unknown");
 }
 
 static void compare_all(struct play *play)
 {
 	play->n_names = 0;
-	for (unsigned other = 0; other < 1u + play->has_other; other++) {
-		for (unsigned i = 0; i < REFERENCE_SERVICES; i++)
+	for (unsigned z = 0; z < REFERENCE_ZONES; z++) {
+		const struct reference_zone *const zone = &play->reference.zones[z];
+		for (unsigned i = 0; zone->origin && i < REFERENCE_SERVICES; i++)
 			if (play->concerned >> i & 1)
-				compare_service(play, other, i);
-		compare_rest(play, other);
+				compare_service(play, zone, i);
+		if (zone->origin)
+			compare_rest(play, zone);
 	}
 	play->concerned = 0;
 }
@@ -632,29 +633,52 @@ static void play_advance(struct play *play)
 	play->concerned = ~0u;
 }
 
-/* A second zone comes, goes, or filters otherwise. */
+/* A second zone comes, goes, filters otherwise, or has other names in its file. */
 static void play_zone(struct play *play)
 {
 	static char blue[] = "blue", red[] = "red", origin[] = OTHER_ORIGIN;
-	static char *const tags[] = { NULL, blue, red };
-	const unsigned choice = take(play) % 4;
+	static char *const tags[] = { NULL, blue, red, NULL, blue };
+	struct reference_zone *const other = &play->reference.zones[1];
+	const unsigned choice = take(play) % 6;
 	char message[WORLD_MESSAGE_TEXT];
 
 	world_release(&play->world);
 	play->concerned = ~0u;
-	if (choice == 3) {
+	if (choice == 5) {
 		note(play, "DROP-ZONE " OTHER_ORIGIN);
-		if (play->has_other)
+		if (other->origin)
 			world_drop_zone(&play->world, OTHER_ORIGIN);
-		play->has_other = false;
+		memset(other, 0, sizeof(*other));
 		return;
 	}
-	note(play, "ZONE " OTHER_ORIGIN " tag %s", tags[choice] ? tags[choice] : "(none)");
-	const struct world_zone zone = { .origin = origin, .tag = tags[choice] };
+	*other = (struct reference_zone){
+		.origin = origin,
+		.tag = tags[choice],
+		.has_statics = choice > 2,
+	};
+	note(play, "ZONE " OTHER_ORIGIN " tag %s%s", other->tag ? other->tag : "(none)",
+	     other->has_statics ? " with a file" : "");
+	const struct world_zone zone = {
+		.origin = origin,
+		.tag = tags[choice],
+		.file = other->has_statics ? play->path : NULL,
+	};
 	const int added = world_add_zone(&play->world, &zone, message, sizeof(message));
 	assert(added == 0);
-	play->has_other = true;
-	play->other_tag = tags[choice];
+}
+
+/* A zone file that goes with this process. */
+static void make_file(struct play *play)
+{
+	play->file = tmpfile();
+	assert(play->file);
+	fprintf(play->file, "@ 60 IN SOA ns.example. mail.example. 1 2 3 4 5\n");
+	fprintf(play->file, "@ 60 IN NS ns.example.\n");
+	for (unsigned i = 0; i < REFERENCE_STATICS; i++)
+		fprintf(play->file, "%s %u IN %s\n", reference_statics[i], REFERENCE_STATIC_TTL_S,
+			reference_static_record);
+	fflush(play->file);
+	snprintf(play->path, sizeof(play->path), "/proc/self/fd/%d", fileno(play->file));
 }
 
 /* From here on changes are published together, by the next such operation or by time. */
@@ -701,6 +725,8 @@ size_t play(const char *title, const uint8_t *data, size_t size)
 	const int added = world_add_zone(&play->world, &zone, message, sizeof(message));
 	assert(added == 0);
 	reference_init(&play->reference, play->world.now_ms);
+	play->reference.zones[0].origin = ORIGIN;
+	make_file(play);
 	while (play->at < play->end)
 		step(play);
 	world_release(&play->world);
@@ -708,6 +734,7 @@ size_t play(const char *title, const uint8_t *data, size_t size)
 	compare_all(play);
 	const size_t n_asked = play->n_asked;
 	world_fini(&play->world);
+	fclose(play->file);
 	fclose(play->log);
 	free(play->log_text);
 	free(play);

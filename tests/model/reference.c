@@ -18,6 +18,9 @@ const char *const reference_services[] = { "pay", "cart", LABEL_62 "s" };
 /* Some are names of instances, too, or of protocols, or no labels. */
 const char *const reference_tags[] = { "blue", "Red", "one", "tcp", "x y", LABEL_62 "t" };
 const char *const reference_ports[] = { "http", "tcp", LABEL_62 };
+/* Names of a service, of a tag or an instance, of a protocol, of a port. */
+const char *const reference_statics[] = { "cart", "blue.pay", "_pay._tcp", "_http._udp.pay" };
+const char reference_static_record[] = "A 192.0.2.7";
 const struct reference_check reference_checks[] = {
 	{ .kind = CHECK_HTTP, .rise = 2, .fall = 3, .initial = STATUS_CRITICAL },
 	{ .kind = CHECK_HTTP, .rise = 1, .fall = 1, .initial = STATUS_PASSING },
@@ -97,6 +100,172 @@ static void remove_instance(struct reference *reference, struct reference_instan
 		memset(&reference->policies[service], 0, sizeof(reference->policies[service]));
 }
 
+/* ---- Who shares a name ---- */
+
+/* The labels of a name, the first one first. */
+struct labels {
+	unsigned n;
+	char text[MAX_LABELS][LIMIT_NAME];
+};
+
+static struct labels split(const char *name)
+{
+	struct labels labels = { .n = 0 };
+
+	for (const char *at = name;; at++) {
+		size_t len = strcspn(at, ".");
+
+		assert(labels.n < MAX_LABELS && len < LIMIT_NAME);
+		memcpy(labels.text[labels.n], at, len);
+		labels.text[labels.n++][len] = '\0';
+		at += len;
+		if (!*at)
+			return labels;
+	}
+}
+
+static bool is_label(const char *text)
+{
+	return !strchr(text, ' ') && strlen(text) <= LIMIT_LABEL;
+}
+
+/* Whether `label` is `word` behind an underscore. */
+static bool is_underscored(const char *label, const char *word)
+{
+	return label[0] == '_' && strlen(word) < LIMIT_LABEL && strcasecmp(label + 1, word) == 0;
+}
+
+static bool has_tag(const struct reference_instance *instance, const char *tag)
+{
+	for (unsigned i = 0; i < REFERENCE_TAGS; i++)
+		if ((instance->registration.tags >> i & 1) && is_label(reference_tags[i]) &&
+		    strcasecmp(reference_tags[i], tag) == 0)
+			return true;
+	return false;
+}
+
+/* 0: it has no port of that name. */
+static unsigned named_port(const struct reference_registration *registration, const char *name)
+{
+	unsigned port = registration->named_port;
+
+	for (unsigned i = 0; i < REFERENCE_PORTS; i++) {
+		if (!(registration->ports >> i & 1))
+			continue;
+		if (strcmp(reference_ports[i], name) == 0)
+			return port;
+		port++;
+	}
+	return 0;
+}
+
+static const char *protocol(const struct reference_instance *instance)
+{
+	return instance->registration.is_udp ? "udp" : "tcp";
+}
+
+static const char *service(const struct reference_instance *instance)
+{
+	return reference_services[instance->registration.service];
+}
+
+/* What an instance has to do with a name. */
+enum part {
+	PART_NONE,
+	PART_BELOW,  /* it has a name below this one */
+	PART_TAG,    /* one of those with the tag; the name is an instance's if there is one */
+	PART_MEMBER, /* one of those that share it */
+	PART_SRV,    /* the same, and it has SRV records alone */
+	PART_OWN,    /* it is its own name */
+};
+
+static enum part part_of_1(const struct reference_instance *instance, const struct labels *labels)
+{
+	const char *label = labels->text[0];
+
+	if (strcmp(label, service(instance)) == 0)
+		return PART_MEMBER;
+	if (label[0] != '_' || strlen(service(instance)) == LIMIT_LABEL)
+		return PART_NONE;
+	if (is_underscored(label, protocol(instance)))
+		return PART_BELOW;
+	if (strcmp(label, "_tcp") == 0 || strcmp(label, "_udp") == 0 || strlen(label) > LIMIT_LABEL)
+		return PART_NONE;
+	return has_tag(instance, label + 1) ? PART_BELOW : PART_NONE;
+}
+
+static enum part part_of_2(const struct reference_instance *instance, const struct labels *labels)
+{
+	const char *label = labels->text[0], *parent = labels->text[1];
+
+	if (is_underscored(label, service(instance))) {
+		if (is_underscored(parent, protocol(instance)))
+			return PART_SRV;
+		if (parent[0] != '_' || strcmp(parent, "_tcp") == 0 ||
+		    strcmp(parent, "_udp") == 0 || strlen(parent) > LIMIT_LABEL)
+			return PART_NONE;
+		return has_tag(instance, parent + 1) ? PART_SRV : PART_NONE;
+	}
+	if (strcmp(parent, service(instance)) != 0)
+		return PART_NONE;
+	if (strcmp(label, instance->registration.id) == 0)
+		return PART_OWN;
+	if (has_tag(instance, label))
+		return PART_TAG;
+	if (!is_underscored(label, protocol(instance)))
+		return PART_NONE;
+	for (unsigned i = 0; i < REFERENCE_PORTS; i++)
+		if ((instance->registration.ports >> i & 1) &&
+		    strlen(reference_ports[i]) < LIMIT_LABEL)
+			return PART_BELOW;
+	return PART_NONE;
+}
+
+static enum part part_of_3(const struct reference_instance *instance, const struct labels *labels)
+{
+	bool has = labels->text[0][0] == '_' &&
+		   named_port(&instance->registration, labels->text[0] + 1) &&
+		   strlen(labels->text[0]) <= LIMIT_LABEL;
+
+	return has && is_underscored(labels->text[1], protocol(instance)) &&
+			       strcmp(labels->text[2], service(instance)) == 0
+		       ? PART_SRV
+		       : PART_NONE;
+}
+
+static enum part part_of(const struct reference_instance *instance, const struct labels *labels,
+			 const char *tag)
+{
+	if (!instance->exists || (tag && !has_tag(instance, tag)))
+		return PART_NONE;
+	switch (labels->n) {
+	case 1:
+		return part_of_1(instance, labels);
+	case 2:
+		return part_of_2(instance, labels);
+	case 3:
+		return part_of_3(instance, labels);
+	default:
+		return PART_NONE;
+	}
+}
+
+/* Whether a zone file that shows the instance has a name that the instance would have. */
+static bool collides(const struct reference *reference, const struct reference_instance *instance)
+{
+	for (unsigned z = 0; z < REFERENCE_ZONES; z++) {
+		const struct reference_zone *zone = &reference->zones[z];
+
+		for (unsigned i = 0; zone->has_statics && i < REFERENCE_STATICS; i++) {
+			struct labels labels = split(reference_statics[i]);
+
+			if (part_of(instance, &labels, zone->tag) > PART_BELOW)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* ---- Changes ---- */
 
 static bool same_check(const struct reference_registration *a, unsigned i,
@@ -139,7 +308,11 @@ int reference_register(struct reference *reference,
 	struct reference_instance *instance =
 		find(reference, registration->service, registration->id);
 	bool is_new = !instance, was_fit = instance && is_fit(instance);
+	struct reference_instance asked = { .exists = true, .registration = *registration };
 
+	if ((is_new || memcmp(&instance->registration, registration, sizeof(*registration)) != 0) &&
+	    collides(reference, &asked))
+		return 409;
 	for (unsigned i = 0; !instance && i < REFERENCE_INSTANCES; i++)
 		if (!reference->instances[i].exists)
 			instance = &reference->instances[i];
@@ -305,156 +478,6 @@ void reference_advance(struct reference *reference, uint64_t ms)
 	while ((next_ms = do_what_is_due(reference)) <= end_ms)
 		reference->now_ms = next_ms;
 	reference->now_ms = end_ms;
-}
-
-/* ---- Who shares a name ---- */
-
-/* The labels of a name, the first one first. */
-struct labels {
-	unsigned n;
-	char text[MAX_LABELS][LIMIT_NAME];
-};
-
-static struct labels split(const char *name)
-{
-	struct labels labels = { .n = 0 };
-
-	for (const char *at = name;; at++) {
-		size_t len = strcspn(at, ".");
-
-		assert(labels.n < MAX_LABELS && len < LIMIT_NAME);
-		memcpy(labels.text[labels.n], at, len);
-		labels.text[labels.n++][len] = '\0';
-		at += len;
-		if (!*at)
-			return labels;
-	}
-}
-
-static bool is_label(const char *text)
-{
-	return !strchr(text, ' ') && strlen(text) <= LIMIT_LABEL;
-}
-
-/* Whether `label` is `word` behind an underscore. */
-static bool is_underscored(const char *label, const char *word)
-{
-	return label[0] == '_' && strlen(word) < LIMIT_LABEL && strcasecmp(label + 1, word) == 0;
-}
-
-static bool has_tag(const struct reference_instance *instance, const char *tag)
-{
-	for (unsigned i = 0; i < REFERENCE_TAGS; i++)
-		if ((instance->registration.tags >> i & 1) && is_label(reference_tags[i]) &&
-		    strcasecmp(reference_tags[i], tag) == 0)
-			return true;
-	return false;
-}
-
-/* 0: it has no port of that name. */
-static unsigned named_port(const struct reference_registration *registration, const char *name)
-{
-	unsigned port = registration->named_port;
-
-	for (unsigned i = 0; i < REFERENCE_PORTS; i++) {
-		if (!(registration->ports >> i & 1))
-			continue;
-		if (strcmp(reference_ports[i], name) == 0)
-			return port;
-		port++;
-	}
-	return 0;
-}
-
-static const char *protocol(const struct reference_instance *instance)
-{
-	return instance->registration.is_udp ? "udp" : "tcp";
-}
-
-static const char *service(const struct reference_instance *instance)
-{
-	return reference_services[instance->registration.service];
-}
-
-/* What an instance has to do with a name. */
-enum part {
-	PART_NONE,
-	PART_BELOW,  /* it has a name below this one */
-	PART_TAG,    /* one of those with the tag; the name is an instance's if there is one */
-	PART_MEMBER, /* one of those that share it */
-	PART_SRV,    /* the same, and it has SRV records alone */
-	PART_OWN,    /* it is its own name */
-};
-
-static enum part part_of_1(const struct reference_instance *instance, const struct labels *labels)
-{
-	const char *label = labels->text[0];
-
-	if (strcmp(label, service(instance)) == 0)
-		return PART_MEMBER;
-	if (label[0] != '_' || strlen(service(instance)) == LIMIT_LABEL)
-		return PART_NONE;
-	if (is_underscored(label, protocol(instance)))
-		return PART_BELOW;
-	if (strcmp(label, "_tcp") == 0 || strcmp(label, "_udp") == 0 || strlen(label) > LIMIT_LABEL)
-		return PART_NONE;
-	return has_tag(instance, label + 1) ? PART_BELOW : PART_NONE;
-}
-
-static enum part part_of_2(const struct reference_instance *instance, const struct labels *labels)
-{
-	const char *label = labels->text[0], *parent = labels->text[1];
-
-	if (is_underscored(label, service(instance))) {
-		if (is_underscored(parent, protocol(instance)))
-			return PART_SRV;
-		if (parent[0] != '_' || strcmp(parent, "_tcp") == 0 ||
-		    strcmp(parent, "_udp") == 0 || strlen(parent) > LIMIT_LABEL)
-			return PART_NONE;
-		return has_tag(instance, parent + 1) ? PART_SRV : PART_NONE;
-	}
-	if (strcmp(parent, service(instance)) != 0)
-		return PART_NONE;
-	if (strcmp(label, instance->registration.id) == 0)
-		return PART_OWN;
-	if (has_tag(instance, label))
-		return PART_TAG;
-	if (!is_underscored(label, protocol(instance)))
-		return PART_NONE;
-	for (unsigned i = 0; i < REFERENCE_PORTS; i++)
-		if ((instance->registration.ports >> i & 1) &&
-		    strlen(reference_ports[i]) < LIMIT_LABEL)
-			return PART_BELOW;
-	return PART_NONE;
-}
-
-static enum part part_of_3(const struct reference_instance *instance, const struct labels *labels)
-{
-	bool has = labels->text[0][0] == '_' &&
-		   named_port(&instance->registration, labels->text[0] + 1) &&
-		   strlen(labels->text[0]) <= LIMIT_LABEL;
-
-	return has && is_underscored(labels->text[1], protocol(instance)) &&
-			       strcmp(labels->text[2], service(instance)) == 0
-		       ? PART_SRV
-		       : PART_NONE;
-}
-
-static enum part part_of(const struct reference_instance *instance, const struct labels *labels,
-			 const char *tag)
-{
-	if (!instance->exists || (tag && !has_tag(instance, tag)))
-		return PART_NONE;
-	switch (labels->n) {
-	case 1:
-		return part_of_1(instance, labels);
-	case 2:
-		return part_of_2(instance, labels);
-	case 3:
-		return part_of_3(instance, labels);
-	default:
-		return PART_NONE;
-	}
 }
 
 /* ---- Who of them is served ---- */
@@ -651,7 +674,28 @@ static void put_records(const struct reference *reference, const struct members 
 	limit_ttl(reference, members, is_own, answer);
 }
 
-void reference_ask(const struct reference *reference, const char *origin, const char *tag,
+/* What a zone file says. false: it does not have the name. */
+static bool ask_file(const struct reference_zone *zone, const char *name, const char *type,
+		     struct reference_answer *answer)
+{
+	for (unsigned i = 0; zone->has_statics && i < REFERENCE_STATICS; i++) {
+		const char *at = strstr(reference_statics[i], name);
+
+		/* A name that has others below it is there as well. */
+		if (at && at > reference_statics[i] && at[-1] == '.' && !at[strlen(name)])
+			answer->exists = true;
+		if (strcmp(reference_statics[i], name) != 0)
+			continue;
+		answer->exists = true;
+		answer->n = answer->n_given = strcmp(type, "A") == 0;
+		strcpy(answer->records[0], reference_static_record);
+		answer->ttl_min_s = answer->ttl_max_s = REFERENCE_STATIC_TTL_S;
+		return true;
+	}
+	return false;
+}
+
+void reference_ask(const struct reference *reference, const struct reference_zone *zone,
 		   const char *name, const char *type, struct reference_answer *answer)
 {
 	struct labels labels = split(name);
@@ -659,9 +703,12 @@ void reference_ask(const struct reference *reference, const char *origin, const 
 	enum part kind = PART_NONE;
 
 	answer->ede = -1;
+	answer->exists = false;
 	answer->n = answer->n_given = answer->n_beside = 0;
+	if (ask_file(zone, name, type, answer))
+		return;
 	for (unsigned i = 0; i < REFERENCE_INSTANCES; i++) {
-		enum part part = part_of(&reference->instances[i], &labels, tag);
+		enum part part = part_of(&reference->instances[i], &labels, zone->tag);
 
 		if (part > kind) {
 			kind = part;
@@ -670,11 +717,11 @@ void reference_ask(const struct reference *reference, const char *origin, const 
 		if (part == kind && part > PART_BELOW)
 			members.all[members.n++] = &reference->instances[i];
 	}
-	answer->exists = kind != PART_NONE;
+	answer->exists |= kind != PART_NONE;
 	if (kind != PART_OWN)
 		answer->ede = serve(reference, &members);
 	if (kind == PART_SRV && strcmp(type, "SRV") != 0)
 		members.n = 0;
-	put_records(reference, &members, origin, type, labels.n == 3 ? labels.text[0] + 1 : NULL,
-		    kind == PART_OWN, answer);
+	put_records(reference, &members, zone->origin, type,
+		    labels.n == 3 ? labels.text[0] + 1 : NULL, kind == PART_OWN, answer);
 }

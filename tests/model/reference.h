@@ -15,6 +15,9 @@ enum {
 	REFERENCE_TAGS = 6,
 	REFERENCE_PORTS = 3,
 	REFERENCE_CHECKS = 6,
+	REFERENCE_STATICS = 4,
+	REFERENCE_STATIC_TTL_S = 60,
+	REFERENCE_ZONES = 2,
 	REFERENCE_CHECKS_MAX = 3, /* of an instance */
 	REFERENCE_INSTANCES = 64,
 	REFERENCE_RECORDS = 2 * REFERENCE_INSTANCES,
@@ -32,6 +35,8 @@ extern const char *const reference_services[REFERENCE_SERVICES];
 extern const char *const reference_tags[REFERENCE_TAGS];
 extern const char *const reference_ports[REFERENCE_PORTS];
 extern const struct reference_check reference_checks[REFERENCE_CHECKS];
+extern const char *const reference_statics[REFERENCE_STATICS];
+extern const char reference_static_record[];
 
 /* All octets count when two are compared: to be zeroed as a whole first. */
 struct reference_registration {
@@ -70,10 +75,18 @@ struct reference_policy {
 	unsigned panic_percent, answer_limit, ttl_s;
 };
 
+/* A zone as it is served. */
+struct reference_zone {
+	const char *origin;
+	const char *tag;  /* that it filters by; NULL: it shows all */
+	bool has_statics; /* its file has reference_statics, each with reference_static_record */
+};
+
 struct reference {
 	uint64_t now_ms;
 	struct reference_instance instances[REFERENCE_INSTANCES];
 	struct reference_policy policies[REFERENCE_SERVICES];
+	struct reference_zone zones[REFERENCE_ZONES]; /* no origin: there is none */
 };
 
 /* What DNS must say. */
@@ -107,10 +120,9 @@ int reference_probe(struct reference *reference, unsigned service, const char *i
 void reference_advance(struct reference *reference, uint64_t ms);
 
 /*
- * What a zone says of a name below its apex, such as "_http._tcp.pay", and a type. `origin` is the
- * zone's, `tag` what it filters by; NULL: it shows all.
+ * What a zone says of a name below its apex, such as "_http._tcp.pay", and a type.
  */
-void reference_ask(const struct reference *reference, const char *origin, const char *tag,
+void reference_ask(const struct reference *reference, const struct reference_zone *zone,
 		   const char *name, const char *type, struct reference_answer *answer);
 
 #endif
