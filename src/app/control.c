@@ -263,8 +263,8 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 		zones_free(zones, conf->n_zones);
 		goto out;
 	}
-	if (compile_set_zones(control.compile, zones, conf->n_zones, clock_mono_ms(), message,
-			      sizeof(message))) {
+	if (compile_set_zones(control.compile, zones, conf->n_zones, control_serve_look(&control),
+			      message, sizeof(message))) {
 		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
 		zones_free(zones, conf->n_zones);
 		status = EXIT_CONFIG;

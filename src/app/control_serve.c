@@ -5,10 +5,12 @@
 #include "api/native_write.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/server_clock.h"
 
 #include <event2/event.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,11 +44,33 @@ int control_serve_rounds(struct control *control)
 	return result;
 }
 
+/* ---- Time ---- */
+
+uint64_t control_serve_look(struct control *control)
+{
+	uint64_t credited_ms, now_ms = server_clock_look(&credited_ms);
+
+	if (credited_ms) {
+		counters_add(&control->counters.pauses, 1);
+		log_event(LOG_WARNING, "pause-credited", "ms", log_fmt("%" PRIu64, credited_ms),
+			  NULL);
+	}
+	return now_ms;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *cookie)
+{
+	(void)fd;
+	(void)what;
+	control_serve_look(cookie);
+}
+
 /* ---- Publishing ---- */
 
 void control_serve_arm_deadline(struct control *control)
 {
-	uint64_t at_ms = registry_next_deadline(control->registry), now_ms = clock_mono_ms();
+	uint64_t at_ms = registry_next_deadline(control->registry),
+		 now_ms = control_serve_look(control);
 	uint64_t delay_ms = at_ms > now_ms ? at_ms - now_ms : 0;
 	struct timeval delay = {
 		.tv_sec = (time_t)(delay_ms / 1000),
@@ -64,7 +88,7 @@ static void publish(struct control *control)
 {
 	struct timeval pause = { .tv_sec = RETRY_S };
 
-	if (compile_run(control->compile, clock_mono_ms())) {
+	if (compile_run(control->compile, control_serve_look(control))) {
 		event_add(control->deadline, &pause);
 		return;
 	}
@@ -98,7 +122,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *cookie)
 	(void)fd;
 	(void)what;
 	control_serve_begin_round(control);
-	registry_expire(control->registry, clock_mono_ms());
+	registry_expire(control->registry, control_serve_look(control));
 	control_serve_publish_soon(control);
 }
 
@@ -144,7 +168,8 @@ void control_serve_on_request(void *cookie, struct httpd_request *owed,
 	struct api_reply reply;
 
 	control_serve_begin_round(control);
-	api_handle(&control->api, native_routes, native_n_routes, request, clock_mono_ms(), &reply);
+	api_handle(&control->api, native_routes, native_n_routes, request,
+		   control_serve_look(control), &reply);
 	if (reply.watch.wait)
 		watchers_start(control->watchers, owed, &reply.watch);
 	else if (reply.write)
@@ -160,7 +185,7 @@ static void on_saved(void *cookie, struct httpd_request *owed, struct api_write 
 	struct api_reply reply;
 
 	control_serve_begin_round(control);
-	native_write_finish(&control->api, write, clock_mono_ms(), &reply);
+	native_write_finish(&control->api, write, control_serve_look(control), &reply);
 	if (owed) {
 		reply_published(control, owed, &reply);
 		return;
@@ -206,7 +231,7 @@ static size_t ask(void *cookie, uint8_t *message, size_t len)
 {
 	static const struct answer_peer peer = { .transport = ANSWER_TCP };
 	struct control *control = cookie;
-	const struct answer_time time = { .mono_ms = 0 }; /* before any hand-out */
+	const struct answer_time time = { .now_ms = 0 }; /* before any hand-out */
 	struct counters counters = { 0 };
 	struct answer own;
 
@@ -278,7 +303,7 @@ static void apply_result(struct control *control, const struct probe_result *res
 	};
 	struct outcome outcome;
 
-	registry_apply(control->registry, &change, clock_mono_ms(), &outcome);
+	registry_apply(control->registry, &change, control_serve_look(control), &outcome);
 }
 
 static void on_results(evutil_socket_t fd, short what, void *cookie)
@@ -358,13 +383,16 @@ void control_serve_hook_api(struct control *control, struct api *api)
 
 int control_serve_init(struct control *control)
 {
+	static const struct timeval tick_time = { .tv_usec = SERVER_CLOCK_TICK_MS * 1000 };
 	struct event_base *base = control->base;
 
 	control->on_results = event_new(base, queue_fd(control->results), EV_READ | EV_PERSIST,
 					on_results, control);
 	control->publish = event_new(base, -1, 0, on_publish, control);
 	control->deadline = evtimer_new(base, on_deadline, control);
-	return control->on_results && control->publish && control->deadline &&
+	control->tick = event_new(base, -1, EV_PERSIST, on_tick, control);
+	return control->on_results && control->publish && control->deadline && control->tick &&
+			       event_add(control->tick, &tick_time) == 0 &&
 			       event_add(control->on_results, NULL) == 0
 		       ? 0
 		       : -1;
@@ -372,7 +400,8 @@ int control_serve_init(struct control *control)
 
 void control_serve_fini(struct control *control)
 {
-	struct event *events[] = { control->on_results, control->publish, control->deadline };
+	struct event *events[] = { control->on_results, control->publish, control->deadline,
+				   control->tick };
 
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i])

@@ -27,6 +27,9 @@ int control_serve_rounds(struct control *control);
 /* To be called where work may begin: libevent does not say when it has waited. */
 void control_serve_begin_round(struct control *control);
 
+/* Server time. Whatever the loop does begins with a look, and so does every tick. */
+uint64_t control_serve_look(struct control *control);
+
 /* Publishes behind everything else that this round of the loop has to do. */
 void control_serve_publish_soon(struct control *control);
 void control_serve_arm_deadline(struct control *control);

@@ -47,7 +47,7 @@ struct control {
 	struct httpd *httpd;
 	struct api api;
 	struct queue *notes; /* that the workers have drained */
-	struct event *on_results, *on_notes, *publish, *deadline, *drain_end;
+	struct event *on_results, *on_notes, *publish, *deadline, *tick, *drain_end;
 	struct event *on_signals[4];
 	struct pending *pending;
 	size_t n_pending, cap_pending;

@@ -40,8 +40,8 @@ static void reload(struct control *control)
 
 	if (!zones)
 		goto fail;
-	if (compile_set_zones(control->compile, zones, conf.n_zones, clock_mono_ms(), message,
-			      sizeof(message))) {
+	if (compile_set_zones(control->compile, zones, conf.n_zones, control_serve_look(control),
+			      message, sizeof(message))) {
 		zones_free(zones, conf.n_zones);
 		conf_fini(&conf);
 		goto fail;

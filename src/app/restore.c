@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/server_clock.h"
 
 #include <event2/event.h>
 
@@ -70,7 +71,7 @@ static int apply(struct restore *restore, const struct store_item *item,
 {
 	struct outcome outcome;
 
-	switch (registry_apply(restore->options.registry, change, clock_mono_ms(), &outcome)) {
+	switch (registry_apply(restore->options.registry, change, server_clock_ms(), &outcome)) {
 	case REGISTRY_CREATED:
 	case REGISTRY_UPDATED:
 		return 0;
@@ -130,7 +131,7 @@ static int restore_policy(struct restore *restore, const struct store_item *item
 static int compile(struct restore *restore)
 {
 	restore->n_uncompiled = 0;
-	if (compile_run(restore->options.compile, clock_mono_ms()) == 0)
+	if (compile_run(restore->options.compile, server_clock_ms()) == 0)
 		return 0;
 	fail(restore, "out of memory");
 	return -1;

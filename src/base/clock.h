@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * clock: milliseconds of CLOCK_MONOTONIC, the one clock that deadlines use; a step of the wall
- * clock moves nothing. The model takes time as an argument and never calls this.
+ * clock moves nothing. The model takes time as an argument, and it is server time
+ * (base/server_clock.h).
  */
 #ifndef ROSTERD_BASE_CLOCK_H
 #define ROSTERD_BASE_CLOCK_H

@@ -77,6 +77,7 @@
 	X(COPY_MS, 10000, "ms", "how old the second copy may be while it is not needed")       \
 	X(COPY_SHARE, 10, "percent", "of the time goes into it at most: disks are shared")     \
 	/* process */                                                                          \
+	X(PAUSE_MS, 250, "ms", "without a look at the clock; the rest is credited to leases")  \
 	X(WORKERS, 256, "threads", "more than any machine of today has use for")               \
 	X(ADDRESSES, 16, "addresses a door", "each is a socket in every worker")               \
 	X(CONF_FILE, 1048576, "octets", "64 zones and 16 addresses need a few KiB")            \

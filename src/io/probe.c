@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "io/probe.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/server_clock.h"
 #include "base/table.h"
 #include "io/probe_run.h"
 #include "io/probe_tls.h"
@@ -63,6 +63,7 @@ struct job {
 
 	/* the thread's */
 	struct event *timer; /* the next run, or the end of this one */
+	uint64_t due_ms;     /* when that is */
 	void *run;           /* NULL: none */
 	uint64_t start_ms;   /* of the newest run */
 	bool has_begun;      /* its first run */
@@ -172,11 +173,13 @@ static struct job *job_new(struct probe *probe, const struct check *check)
 
 /* ---- Runs ---- */
 
-static void set_timer(struct job *job, uint64_t delay_ms)
+static void set_timer(struct job *job, uint64_t due_ms, uint64_t now_ms)
 {
+	uint64_t delay_ms = due_ms > now_ms ? due_ms - now_ms : 0;
 	const struct timeval delay = { (time_t)(delay_ms / 1000),
 				       (suseconds_t)(delay_ms % 1000) * 1000 };
 
+	job->due_ms = due_ms;
 	/* Fails only where the heap of timers cannot grow; then the check stands still. */
 	if (evtimer_add(job->timer, &delay) != 0)
 		log_event(LOG_ERROR, "out-of-memory", "door", "checks", NULL);
@@ -186,10 +189,8 @@ static void wait_for_next_run(struct job *job)
 {
 	uint32_t jitter_ms =
 		random_below(&job->probe->random, job->spec.interval_ms * JITTER_PERCENT / 100 + 1);
-	uint64_t next_ms = job->start_ms + job->spec.interval_ms - jitter_ms;
-	uint64_t now_ms = clock_mono_ms();
 
-	set_timer(job, next_ms > now_ms ? next_ms - now_ms : 0);
+	set_timer(job, job->start_ms + job->spec.interval_ms - jitter_ms, server_clock_ms());
 }
 
 static void tell(struct job *job, bool passed, const char *output)
@@ -200,7 +201,7 @@ static void tell(struct job *job, bool passed, const char *output)
 		return; /* the next run tells */
 	result->check_id = job->check_id;
 	result->start_ms = job->start_ms;
-	result->latency_ms = (uint32_t)(clock_mono_ms() - job->start_ms);
+	result->latency_ms = (uint32_t)(server_clock_ms() - job->start_ms);
 	result->passed = passed;
 	snprintf(result->output, sizeof(result->output), "%s", output);
 	queue_push(job->probe->results, &result->node);
@@ -228,7 +229,7 @@ static void on_verdict(void *cookie, bool passed, const char *output)
 
 static void log_not_started(struct probe *probe, int reason)
 {
-	uint64_t now_ms = clock_mono_ms();
+	uint64_t now_ms = server_clock_ms();
 
 	if (probe->logged_ms && now_ms - probe->logged_ms < LOG_MS)
 		return;
@@ -244,11 +245,11 @@ static void start_run(struct job *job)
 		job->has_begun = true;
 		probe->n_new--;
 	}
-	job->start_ms = clock_mono_ms();
+	job->start_ms = server_clock_ms();
 	job->run = job->kind->start(probe->base, &job->target, on_verdict, job);
 	if (job->run) {
 		probe->n_runs[job->line]++;
-		set_timer(job, job->spec.timeout_ms);
+		set_timer(job, job->start_ms + job->spec.timeout_ms, job->start_ms);
 		return;
 	}
 	log_not_started(probe, errno);
@@ -297,9 +298,15 @@ static void wait_for_place(struct job *job)
 static void on_timer(evutil_socket_t fd, short what, void *cookie)
 {
 	struct job *job = cookie;
+	uint64_t now_ms = server_clock_ms();
 	char output[64];
 
 	(void)fd, (void)what;
+	/* The server paused meanwhile, or the loop's own clock is a tick ahead. */
+	if (now_ms < job->due_ms) {
+		set_timer(job, job->due_ms, now_ms);
+		return;
+	}
 	if (!job->run) {
 		wait_for_place(job);
 		return;
@@ -316,7 +323,7 @@ static void on_timer(evutil_socket_t fd, short what, void *cookie)
 
 static void begin_job(struct probe *probe, struct job *job)
 {
-	uint64_t spread_ms;
+	uint64_t now_ms = server_clock_ms(), spread_ms;
 
 	job->timer = evtimer_new(probe->base, on_timer, job);
 	if (!job->timer || table_insert(probe->jobs, hash_id(job->check_id), job) != 0) {
@@ -328,7 +335,7 @@ static void begin_job(struct probe *probe, struct job *job)
 	spread_ms = (uint64_t)SPREAD_MS * probe->n_new;
 	if (spread_ms > job->spec.interval_ms)
 		spread_ms = job->spec.interval_ms;
-	set_timer(job, random_below(&probe->random, (uint32_t)spread_ms));
+	set_timer(job, now_ms + random_below(&probe->random, (uint32_t)spread_ms), now_ms);
 }
 
 static void end_job(struct probe *probe, uint64_t check_id)

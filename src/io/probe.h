@@ -10,7 +10,8 @@
  * Times: the first run comes at once, or, where many are new, spread over up to the interval
  * (10 ms for each new check that waits). Each next run starts one interval after the last one's
  * start, less up to 10 % jitter, so checks never fall into step and `fall` failures never take
- * longer than fall x interval.
+ * longer than fall x interval. All in server time (base/server_clock.h): a run has as much of its
+ * timeout left after a pause of the server as before.
  *
  * An http or https check passes on a status that is expected, a tcp check on a completed
  * connection. An instance with addresses of both families is checked at its IPv4 address.
@@ -37,7 +38,7 @@ struct probe;
 struct probe_result {
 	struct queue_node node;
 	uint64_t check_id;
-	uint64_t start_ms; /* monotonic */
+	uint64_t start_ms; /* server time */
 	uint32_t latency_ms;
 	bool passed;
 	char output[LIMIT_CHECK_OUTPUT]; /* printable: "200 OK", "connection refused", "timeout

@@ -154,7 +154,7 @@ static void answer_batch(struct udp *udp, unsigned n)
 		len = answer(&worker->answer, &peer, &time, packet->message, udp->in[i].msg_len);
 		if (len && !udp_limit_exempts(udp->limit, peer.address, peer.address_len))
 			len = limit_reply(udp, &peer, packet->message, len, udp->in[i].msg_len,
-					  time.mono_ms);
+					  time.now_ms);
 		if (len == 0)
 			continue;
 		if (query->msg_controllen)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/queue.h"
+#include "base/server_clock.h"
 
 #include <event2/event.h>
 
@@ -52,7 +53,7 @@ void worker_leave(struct worker *worker)
 struct answer_time worker_time(void)
 {
 	return (struct answer_time){
-		.mono_ms = clock_coarse_ms(),
+		.now_ms = server_clock_coarse_ms(),
 		.wall_s = clock_coarse_wall_s(),
 	};
 }

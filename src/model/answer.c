@@ -270,7 +270,7 @@ size_t answer(struct answer *answer, const struct answer_peer *peer, const struc
 	struct reply reply = {
 		.answer = answer,
 		.query = &query,
-		.now_ms = time->mono_ms,
+		.now_ms = time->now_ms,
 		.ede = EDE_NONE,
 	};
 	unsigned opcode;

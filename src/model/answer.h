@@ -47,8 +47,8 @@ struct answer_peer {
 };
 
 struct answer_time {
-	uint64_t mono_ms; /* what deadlines are in */
-	uint32_t wall_s;  /* Unix time, for cookies */
+	uint64_t now_ms; /* server time, what deadlines are in */
+	uint32_t wall_s; /* Unix time, for cookies */
 };
 
 /* Octets that `message` must have, by transport; dns/wire.h says why there is slack. */

@@ -2,7 +2,6 @@
 #include "model/compile_group.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static void name_tag(const struct registry *registry, const struct compile_zone *zone,
 		     const struct group *group, struct compile_group_names *names)
@@ -10,12 +9,10 @@ static void name_tag(const struct registry *registry, const struct compile_zone 
 	const struct service *service = group->service;
 	const struct instance *namesake = registry_find_label(registry, service, group->label);
 	char owner[LIMIT_LABEL + 2], tag[LIMIT_LABEL + 2];
-	bool is_protocol = strcmp(group->label, "tcp") == 0 || strcmp(group->label, "udp") == 0;
 
 	if (!namesake || !compile_zone_shows(zone, namesake->registration))
 		names->full = compile_name_2(group->label, service->name);
-	if (!is_protocol && compile_name_has_underscore(service->name) &&
-	    compile_name_has_underscore(group->label))
+	if (compile_name_has_underscore(service->name) && compile_name_has_tag(group->label))
 		names->srv = compile_name_2(compile_name_underscore(service->name, owner),
 					    compile_name_underscore(group->label, tag));
 }

@@ -46,6 +46,12 @@ bool compile_name_has_underscore(const char *label)
 	return strlen(label) < LIMIT_LABEL;
 }
 
+bool compile_name_has_tag(const char *tag)
+{
+	return compile_name_has_underscore(tag) && strcmp(tag, "tcp") != 0 &&
+	       strcmp(tag, "udp") != 0;
+}
+
 size_t compile_name_owners(const struct registration *registration,
 			   struct compile_name names[COMPILE_NAMES_MAX])
 {
@@ -63,7 +69,7 @@ size_t compile_name_owners(const struct registration *registration,
 		if (!record_label_parse(registration->tags[i], tag))
 			continue;
 		names[n++] = compile_name_2(tag, service);
-		if (underscored && compile_name_has_underscore(tag))
+		if (underscored && compile_name_has_tag(tag))
 			names[n++] = compile_name_2(compile_name_underscore(service, text),
 						    compile_name_underscore(tag, tag_text));
 	}

@@ -29,6 +29,9 @@ struct compile_name compile_name_3(const char *label, const char *parent, const 
 /* Whether "_label" is a label. */
 bool compile_name_has_underscore(const char *label);
 
+/* Whether a tag has the name "_service._tag": "tcp" and "udp" would be the protocols'. */
+bool compile_name_has_tag(const char *tag);
+
 /* "_label", in `text`. */
 const char *compile_name_underscore(const char *label, char text[LIMIT_LABEL + 2]);
 

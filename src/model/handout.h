@@ -8,6 +8,9 @@
  * anyway. Who replaces an entry of records supposes that it was answered in that very moment, for
  * a worker may be at it; so an entry knows an upper bound for every entry that had its name before,
  * and the exact time once the name has not changed for one TTL.
+ *
+ * Times are server time: caches count a TTL on clocks that do not stop with this server, so a span
+ * of it is at least as long for them, and nothing is called safe too early.
  */
 #ifndef ROSTERD_MODEL_HANDOUT_H
 #define ROSTERD_MODEL_HANDOUT_H
@@ -28,7 +31,7 @@ static inline void handout_note(const struct entry *entry, uint64_t now_ms)
 		atomic_store_explicit(&writable->handout, tick, memory_order_relaxed);
 }
 
-/* Monotonic; when the last answer from this entry has expired. 0: there was none. */
+/* When the last answer from this entry has expired. 0: there was none. */
 uint64_t handout_end_ms(const struct entry *entry);
 
 /* Control thread: `entry`, not published yet, is about to replace `old`. */

@@ -4,8 +4,8 @@
  * registry_expire(); what became dirty comes out through registry_take_dirty() and is compiled into
  * DNS answers (model/compile.h).
  *
- * Control thread only. Pure: no sockets, no clock of its own; `now_ms` is monotonic and never goes
- * back.
+ * Control thread only. Pure: no sockets, no clock of its own; `now_ms` is server time
+ * (base/server_clock.h) and never goes back.
  *
  * Costs: a change is O(1) plus O(log n) in the deadline heap; a heartbeat touches no heap at all
  * (deadlines are looked at again when they come up). Nothing walks all services.

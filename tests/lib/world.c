@@ -102,8 +102,16 @@ void world_fini(struct world *world)
 /* After every change: what the control thread does before it replies. */
 static void settle(struct world *world)
 {
+	if (world->is_held)
+		return;
 	registry_expire(world->registry, world->now_ms);
 	compile_run(world->compile, world->now_ms);
+}
+
+void world_release(struct world *world)
+{
+	world->is_held = false;
+	settle(world);
 }
 
 /* ---- Zones ---- */
@@ -609,7 +617,7 @@ size_t world_answer(struct world *world, enum answer_transport transport, uint8_
 		.address_len = sizeof(address),
 		.keepalive_ds = LIMIT_TCP_IDLE_MS / 100,
 	};
-	const struct answer_time time = { .mono_ms = world->now_ms, .wall_s = WORLD_WALL_S };
+	const struct answer_time time = { .now_ms = world->now_ms, .wall_s = WORLD_WALL_S };
 
 	catalog_reader_online();
 	len = answer(&world->answer, &peer, &time, message, len);

@@ -41,6 +41,7 @@ struct world {
 	size_t n_zones;
 	struct world_zone zones[WORLD_ZONES];
 	size_t n_checks; /* checks that somebody would be running now */
+	bool is_held;    /* set by a test: writes are published together, by world_release() */
 };
 
 /* The same `seed` draws the same. No zone yet. */
@@ -73,6 +74,9 @@ uint64_t world_safe_after_ms(const struct world *world, const char *service, con
 /* The result of a check that took no time; `index` among the instance's checks. */
 int world_probe(struct world *world, const char *service, const char *id, size_t index, bool passed,
 		char *message);
+
+/* Publishes what was held. To be called before time passes. */
+void world_release(struct world *world);
 
 /* Moves the clock on by `ms`, stopping at each deadline on the way. */
 void world_advance(struct world *world, uint64_t ms);
