@@ -24,9 +24,10 @@
  * to have existed, there is nothing to serve that would not be a guess: STORE_FAILED. So it is
  * where a newer version wrote the records.
  *
- * Its parts: store_load is the child, store_pipe its way to store.c; store_commit is the thread that
- * commits and store_copy the one that copies, both over a store_engine. What is on disk looks as
- * store_key, store_seal and store_lines say; store_merge brings an instance and its state together.
+ * Its parts: store_load is the child, store_pipe its way to store.c; store_commit is the thread
+ * that commits and store_copy the one that copies, both over a store_engine. What is on disk looks
+ * as store_key, store_seal and store_lines say; store_merge brings an instance and its state
+ * together.
  */
 #ifndef ROSTERD_IO_STORE_H
 #define ROSTERD_IO_STORE_H
