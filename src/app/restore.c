@@ -17,9 +17,11 @@ enum {
 	COMPILE = 4096, /* instances, or more if a service has more: it is compiled once */
 };
 
+static const struct timeval now; /* the next round of the loop */
+
 struct restore {
 	struct restore_options options;
-	struct event *readable, *go_on;
+	struct event *readable, *go_on, *ended;
 	uint64_t start_ms;
 	size_t n_uncompiled;
 	char service[LIMIT_LABEL + 1]; /* of the newest instance */
@@ -170,12 +172,24 @@ static void end(struct restore *restore)
 		  log_fmt("%zu", registry_count_instances(restore->options.registry)), "source",
 		  sources[source], "ms", log_fmt("%" PRIu64, clock_mono_ms() - restore->start_ms),
 		  NULL);
+	event_add(restore->ended, &now);
+}
+
+/*
+ * The store closes its descriptor when it starts: not before the loop, which tells the kernel of
+ * changes once a round, has let go of it.
+ */
+static void on_ended(evutil_socket_t fd, short what, void *cookie)
+{
+	struct restore *restore = cookie;
+
+	(void)fd;
+	(void)what;
 	restore->options.on_end(restore->options.cookie, true);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *cookie)
 {
-	static const struct timeval now;
 	struct restore *restore = cookie;
 	struct store_item item;
 	char message[512];
@@ -205,7 +219,6 @@ static void on_readable(evutil_socket_t fd, short what, void *cookie)
 
 struct restore *restore_new(const struct restore_options *options)
 {
-	static const struct timeval now;
 	struct restore *restore = calloc(1, sizeof(*restore));
 
 	if (!restore)
@@ -215,7 +228,9 @@ struct restore *restore_new(const struct restore_options *options)
 	restore->readable = event_new(options->base, store_read_fd(options->store), EV_READ,
 				      on_readable, restore);
 	restore->go_on = evtimer_new(options->base, on_readable, restore);
-	if (restore->readable && restore->go_on && event_add(restore->go_on, &now) == 0)
+	restore->ended = evtimer_new(options->base, on_ended, restore);
+	if (restore->readable && restore->go_on && restore->ended &&
+	    event_add(restore->go_on, &now) == 0)
 		return restore;
 	restore_free(restore);
 	return NULL;
@@ -229,5 +244,7 @@ void restore_free(struct restore *restore)
 		event_free(restore->readable);
 	if (restore->go_on)
 		event_free(restore->go_on);
+	if (restore->ended)
+		event_free(restore->ended);
 	free(restore);
 }
