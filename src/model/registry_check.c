@@ -50,7 +50,6 @@ void registry_check_arm(struct registry *registry, const struct instance *instan
 bool registry_check_report(struct registry *registry, const struct instance *instance,
 			   const char *output, uint64_t now_ms)
 {
-	struct counters *counters = registry->options.counters;
 	bool changed = false;
 
 	for (size_t i = 0; i < instance->registration->n_checks; i++) {
