@@ -16,6 +16,8 @@
 enum {
 	/* While a service's TTL counts down, how often renewals may make it be worked out again. */
 	REFRESH_MS = 250,
+	/* Deadlines that registry_expire() takes in one go: with their compile some 2 ms. */
+	EXPIRE_MAX = 500,
 };
 
 #define CONTAINER(pointer, type, member) \
@@ -637,7 +639,8 @@ void registry_expire(struct registry *registry, uint64_t now_ms)
 	struct deadline *deadline;
 	struct check *check;
 
-	while ((deadline = deadline_take(&registry->deadlines, now_ms))) {
+	for (unsigned n = 0;
+	     n < EXPIRE_MAX && (deadline = deadline_take(&registry->deadlines, now_ms)); n++) {
 		switch (deadline->kind) {
 		case DEADLINE_INSTANCE:
 			on_lease_deadline(registry, CONTAINER(deadline, struct instance, deadline),

@@ -88,8 +88,10 @@ void world_fini(struct world *world)
 /* After every change: what the control thread does before it replies. */
 static void settle(struct world *world)
 {
-	registry_expire(world->registry, world->now_ms);
-	compile_run(world->compile, world->now_ms);
+	do {
+		registry_expire(world->registry, world->now_ms);
+		compile_run(world->compile, world->now_ms);
+	} while (registry_next_deadline(world->registry) <= world->now_ms);
 }
 
 /* ---- Zones ---- */
