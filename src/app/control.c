@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "io/httpd.h"
 #include "io/probe.h"
+#include "model/codec.h"
 
 #include <event2/event.h>
 
@@ -494,6 +495,7 @@ static int new_model(struct control *control)
 	snprintf(control->identity.version, sizeof(control->identity.version), "%s",
 		 control->conf->version);
 	siphash_key_init(&control->identity.cookie_secret);
+	codec_use_pool();
 	control->base = new_base();
 	control->results = queue_new();
 	control->notes = queue_new();
