@@ -683,6 +683,32 @@ START_TEST(leases_that_end_together_go_in_parts)
 }
 END_TEST
 
+/* Each part costs a compile of the whole: there must not be hundreds of them. */
+START_TEST(a_large_service_goes_in_few_parts)
+{
+	char json[200];
+	unsigned n_parts = 0;
+
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(json, sizeof(json),
+			 "{\"name\":\"s\",\"ip\":\"10.0.%u.%u\",\"port\":80,\"lease\":10}", i >> 8,
+			 i & 255);
+		ck_assert_int_eq(apply_json(json, T0_MS), REGISTRY_CREATED);
+	}
+	drain();
+	expire_all(T0_MS + 9999);
+	registry_expire(registry, T0_MS + 10000);
+	ck_assert_uint_le(registry_count_instances(registry), MANY - MANY / 10);
+	ck_assert_uint_ge(registry_count_instances(registry), MANY - MANY / 4);
+	for (drain(); registry_next_deadline(registry) <= T0_MS + 10000; drain()) {
+		registry_expire(registry, T0_MS + 10000);
+		n_parts++;
+	}
+	ck_assert_uint_eq(registry_count_instances(registry), 0);
+	ck_assert_uint_lt(n_parts, 30);
+}
+END_TEST
+
 START_TEST(many_expire_each_at_its_time)
 {
 	char json[200];
@@ -741,6 +767,7 @@ int main(void)
 	tcase_add_test(tcase, policy_does_not_outlive_its_service_within_one_round);
 	tcase_add_test(tcase, the_same_policy_again_changes_nothing);
 	tcase_add_test(tcase, leases_that_end_together_go_in_parts);
+	tcase_add_test(tcase, a_large_service_goes_in_few_parts);
 	tcase_add_test(tcase, many_expire_each_at_its_time);
 	suite_add_tcase(suite, tcase);
 	SRunner *const runner = srunner_create(suite);
