@@ -6,6 +6,7 @@
 #include "app/zones.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "model/codec.h"
 
 #include <event2/event.h>
 
@@ -105,6 +106,7 @@ static int new_model(struct control *control)
 	uint64_t revision = revision_first(control->revision) + 1;
 
 	set_identity(&control->identity, control->conf);
+	codec_use_pool();
 	control->base = new_base();
 	control->results = queue_new();
 	control->notes = queue_new();

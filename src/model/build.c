@@ -59,16 +59,29 @@ void build_set(struct build *build, uint16_t type, uint32_t ttl_s)
 	buf_put(&build->sets, &set, offsetof(struct rrset, records));
 }
 
-/* Everything of a record between its owner and its data (RFC 1035 4.1.3). */
-static void put_fixed(struct build *build, uint16_t type, uint32_t ttl_s, size_t rdata_len)
-{
-	uint8_t fixed[10];
+enum {
+	OWNER_LEN = 2,
+	FIXED_LEN = RR_RDATA_AT - OWNER_LEN,
+};
 
+/* Everything of a record between its owner and its data (RFC 1035 4.1.3). */
+static void set_fixed(uint8_t fixed[FIXED_LEN], uint16_t type, uint32_t ttl_s, size_t rdata_len)
+{
 	wire_set16(fixed, type);
 	wire_set16(fixed + 2, CLASS_IN);
 	wire_set32(fixed + 4, ttl_s);
 	wire_set16(fixed + 8, (uint16_t)rdata_len);
-	buf_put(&build->sets, fixed, sizeof(fixed));
+}
+
+/* Puts a record up to its data. */
+static void put_start(struct build *build, uint16_t owner, uint16_t type, uint32_t ttl_s,
+		      size_t rdata_len)
+{
+	uint8_t start[RR_RDATA_AT];
+
+	wire_set16(start, owner);
+	set_fixed(start + OWNER_LEN, type, ttl_s, rdata_len);
+	buf_put(&build->sets, start, sizeof(start));
 }
 
 static bool note_offset(struct build *build, uint32_t i)
@@ -95,7 +108,6 @@ static uint16_t stride_of(size_t record_len)
 void build_record(struct build *build, const void *rdata, size_t len, const void *tail,
 		  size_t tail_len)
 {
-	static const uint8_t owner[2] = { RR_OWNER_QUESTION >> 8, RR_OWNER_QUESTION & 0xff };
 	size_t record_len = RR_RDATA_AT + len + tail_len;
 	uint16_t type;
 	uint32_t ttl_s;
@@ -111,10 +123,10 @@ void build_record(struct build *build, const void *rdata, size_t len, const void
 		build->failed = true;
 		return;
 	}
-	buf_put(&build->sets, owner, sizeof(owner));
-	put_fixed(build, type, ttl_s, len + tail_len);
+	put_start(build, RR_OWNER_QUESTION, type, ttl_s, len + tail_len);
 	buf_put(&build->sets, rdata, len);
-	buf_put(&build->sets, tail, tail_len);
+	if (tail_len)
+		buf_put(&build->sets, tail, tail_len);
 	if (is_failed(build))
 		return;
 	set = open_set(build);
@@ -141,31 +153,42 @@ static int compare_records(const void *a, const void *b, void *records)
 	return memcmp((const char *)records + x, (const char *)records + y, x_len);
 }
 
+/* Forgets the offsets of records that equal the one before; returns how many stay. */
+static uint32_t drop_repeated(uint32_t *offs, uint32_t n, void *records)
+{
+	uint32_t kept = 1;
+
+	for (uint32_t i = 1; i < n; i++)
+		if (compare_records(&offs[kept - 1], &offs[i], records) != 0)
+			offs[kept++] = offs[i];
+	return kept;
+}
+
+/* Where thousands say the same, few are left to be sorted. */
 void build_dedupe(struct build *build)
 {
 	struct rrset *set;
 	char *records = build->sets.data;
-	uint32_t kept = 0;
+	uint32_t n;
 
 	if (is_failed(build) || open_set(build)->count < 2)
 		return;
 	set = open_set(build);
-	qsort_r(build->offs, set->count, sizeof(*build->offs), compare_records, records);
+	n = drop_repeated(build->offs, set->count, records);
+	qsort_r(build->offs, n, sizeof(*build->offs), compare_records, records);
+	n = drop_repeated(build->offs, n, records);
 	build->records.len = 0;
 	set->stride = stride_of(offset_record_len(records, build->offs[0]));
-	for (uint32_t i = 0; i < set->count; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		size_t len = offset_record_len(records, build->offs[i]);
 
-		if (i > 0 && compare_records(&build->offs[i - 1], &build->offs[i], records) == 0)
-			continue;
 		if (len != set->stride)
 			set->stride = 0;
 		buf_put(&build->records, records + build->offs[i], len);
-		kept++;
 	}
 	if (is_failed(build))
 		return;
-	set->count = kept;
+	set->count = n;
 	set->len = (uint32_t)build->records.len;
 	memcpy(set->records, build->records.data, build->records.len);
 	build->sets.len = build->set_off + offsetof(struct rrset, records) + set->len;
@@ -276,9 +299,7 @@ void build_target(struct build *build, uint16_t type, const void *rdata, size_t 
 {
 	if (is_failed(build))
 		return;
-	buf_put(&build->sets, "\0", 2);
-	if (!is_failed(build))
-		put_fixed(build, type, open_set(build)->ttl_s, len);
+	put_start(build, 0, type, open_set(build)->ttl_s, len);
 	buf_put(&build->sets, rdata, len);
 	note_additional(build, RR_RDATA_AT + len);
 }
@@ -286,11 +307,14 @@ void build_target(struct build *build, uint16_t type, const void *rdata, size_t 
 void build_glue(struct build *build, const uint8_t *owner, size_t owner_len, uint16_t type,
 		uint32_t ttl_s, const void *rdata, size_t len)
 {
+	uint8_t fixed[FIXED_LEN];
+
 	if (is_failed(build))
 		return;
 	begin_additional(build);
 	buf_put(&build->sets, owner, owner_len);
-	put_fixed(build, type, ttl_s, len);
+	set_fixed(fixed, type, ttl_s, len);
+	buf_put(&build->sets, fixed, sizeof(fixed));
 	buf_put(&build->sets, rdata, len);
 	note_additional(build, owner_len + RR_RDATA_AT - 2 + len);
 }

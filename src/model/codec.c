@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "model/codec.h"
+
+#include "base/pool.h"
+#include "base/sanitize.h"
 #include "model/codec_check.h"
 #include "model/codec_field.h"
 #include "model/record_text.h"
@@ -9,6 +12,12 @@
 #include <string.h>
 
 /* ---- Loading ---- */
+
+void codec_use_pool(void)
+{
+	if (!SANITIZE_MALLOC)
+		json_set_alloc_funcs(pool_alloc, pool_free);
+}
 
 /* Whether brackets nest too deep, before a parser recurses into them. */
 static bool is_too_deep(const char *body, size_t body_len)

@@ -16,6 +16,9 @@
 
 struct json_t;
 
+/* Once, before anything else of this: JSON gets its memory from base/pool.h. */
+void codec_use_pool(void);
+
 /* Parses a body. NULL with the reason. The caller calls json_decref(). */
 struct json_t *codec_load(const char *body, size_t body_len, struct codec_error *error);
 

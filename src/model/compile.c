@@ -101,11 +101,13 @@ static const struct entry *compile_group(struct compile *compile, const struct c
 {
 	const struct service *service = group->service;
 	struct compile_group_names names = compile_group_names(compile->registry, zone, group);
-	bool exists = compile_set_collect(&compile->set, zone, group) > 0;
+	/* Its members are those that the service's own entry was just made of. */
+	bool shares =
+		all && group->kind == GROUP_PROTOCOL && group->n_members == service->n_instances;
 	const struct entry *full = NULL;
 	struct entry *entry;
 
-	if (!exists) {
+	if (!shares && compile_set_collect(&compile->set, zone, group) == 0) {
 		if (names.full.len)
 			withdraw(compile, zone, &names.full);
 		if (names.srv.len)
@@ -116,7 +118,7 @@ static const struct entry *compile_group(struct compile *compile, const struct c
 		entry = compile_set_full(&compile->set, zone, &names.full, service->answer_limit);
 		full = publish(compile, zone, &names.full, entry, stable_until_ms);
 	}
-	if (group->kind == GROUP_PROTOCOL && group->n_members == service->n_instances)
+	if (shares)
 		full = all;
 	if (names.srv.len) {
 		entry = compile_set_srv(&compile->set, zone, &names.srv,
@@ -136,7 +138,10 @@ static const struct group *find_all(const struct service *service)
 	return NULL;
 }
 
-/* The dirty groups; with the service itself go its protocols, whose sets are shared with it. */
+/*
+ * The dirty groups; with the service itself go its protocols, whose sets are shared with it: right
+ * behind it, while the set has its members.
+ */
 static void compile_groups(struct compile *compile, const struct compile_zone *zone,
 			   const struct service *service, uint64_t stable_until_ms)
 {
@@ -149,8 +154,14 @@ static void compile_groups(struct compile *compile, const struct compile_zone *z
 	for (size_t i = 0; i < service->n_groups; i++) {
 		const struct group *group = service->groups[i];
 
-		if (group != all && (group->dirty || (with_all && group->kind == GROUP_PROTOCOL)))
+		if (group->kind == GROUP_PROTOCOL && (group->dirty || with_all))
 			compile_group(compile, zone, group, entry, stable_until_ms);
+	}
+	for (size_t i = 0; i < service->n_groups; i++) {
+		const struct group *group = service->groups[i];
+
+		if (group != all && group->kind != GROUP_PROTOCOL && group->dirty)
+			compile_group(compile, zone, group, NULL, stable_until_ms);
 	}
 }
 

@@ -16,6 +16,10 @@
 enum {
 	/* While a service's TTL counts down, how often renewals may make it be worked out again. */
 	REFRESH_MS = 250,
+	/* Deadlines that registry_expire() takes in one go: with their compile some 2 ms. */
+	EXPIRE_MAX = 500,
+	/* But so large a part of a service, for each part of it costs a compile of the whole. */
+	EXPIRE_PARTS = 8,
 };
 
 #define CONTAINER(pointer, type, member) \
@@ -747,29 +751,53 @@ static void on_lease_deadline(struct registry *registry, struct instance *instan
 	arm_lease(registry, instance, now_ms);
 }
 
+static void on_check_deadline(struct registry *registry, struct check *check, uint64_t now_ms)
+{
+	if (!registry_check_on_deadline(registry, check, now_ms))
+		return;
+	registry_dirty_refresh(registry, check->instance->service);
+	restate(registry, check->instance, now_ms);
+}
+
+/* Does what is due at a deadline that was taken. Returns how many go in one go, where it is. */
+static size_t on_deadline(struct registry *registry, struct deadline *deadline, uint64_t now_ms)
+{
+	struct service *service = NULL;
+	struct instance *instance;
+	struct check *check;
+	size_t n;
+
+	switch (deadline->kind) {
+	case DEADLINE_INSTANCE:
+		instance = CONTAINER(deadline, struct instance, deadline);
+		service = instance->service;
+		on_lease_deadline(registry, instance, now_ms);
+		break;
+	case DEADLINE_SERVICE:
+		service = CONTAINER(deadline, struct service, deadline);
+		registry_dirty_refresh(registry, service);
+		break;
+	case DEADLINE_CHECK:
+		check = CONTAINER(deadline, struct check, deadline);
+		service = check->instance->service;
+		on_check_deadline(registry, check, now_ms);
+		break;
+	}
+	n = service->n_instances / EXPIRE_PARTS;
+	return n > EXPIRE_MAX ? n : EXPIRE_MAX;
+}
+
 void registry_expire(struct registry *registry, uint64_t now_ms)
 {
 	struct deadline *deadline;
-	struct check *check;
+	size_t max = EXPIRE_MAX;
 
-	while ((deadline = deadline_take(&registry->deadlines, now_ms))) {
-		switch (deadline->kind) {
-		case DEADLINE_INSTANCE:
-			on_lease_deadline(registry, CONTAINER(deadline, struct instance, deadline),
-					  now_ms);
-			break;
-		case DEADLINE_SERVICE:
-			registry_dirty_refresh(registry,
-					       CONTAINER(deadline, struct service, deadline));
-			break;
-		case DEADLINE_CHECK:
-			check = CONTAINER(deadline, struct check, deadline);
-			if (!registry_check_on_deadline(registry, check, now_ms))
-				break;
-			registry_dirty_refresh(registry, check->instance->service);
-			restate(registry, check->instance, now_ms);
-			break;
-		}
+	for (size_t n = 0; n < max && (deadline = deadline_take(&registry->deadlines, now_ms));
+	     n++) {
+		size_t max_here = on_deadline(registry, deadline, now_ms);
+
+		if (max_here > max)
+			max = max_here;
 	}
 }
 

@@ -91,7 +91,11 @@ enum registry_result registry_apply(struct registry *registry, const struct chan
 enum registry_result registry_admit(const struct registry *registry, const struct change *change,
 				    struct outcome *outcome, bool *changes);
 
-/* Removes what has expired by `now_ms` and marks answers dirty whose TTL must be looked at. */
+/*
+ * Removes what has expired by `now_ms` and marks answers dirty whose TTL must be looked at. Where
+ * much is due at once it does a part, in order, and registry_next_deadline() stays in the past: to
+ * be published before it is called again, so that leases which end together hold up nobody.
+ */
 void registry_expire(struct registry *registry, uint64_t now_ms);
 
 /* The next time at which registry_expire() has something to do; UINT64_MAX: never. */

@@ -12,7 +12,10 @@ and of 2N queries, whose difference is free of start and load.
 
 Rows: udp (1,000 and 250,000 services; 256 clients with one query each at a time), shared (the same
 for 4 clients with 64 each: forwarders), callgrind, tcp, memory,
-size (10,000 instances against 10), low (50,000 queries a second).
+size (10,000 instances against 10), low (50,000 queries a second); and of rosterd alone, in
+scale.py: visible (a registration in DNS), arrays (of registrations), million (instances), expiry
+(of 100,000 leases at once), return (of 100,000 instances), change (in a service of 10,000),
+heartbeats.
 """
 
 import argparse
@@ -26,9 +29,10 @@ import sys
 import tempfile
 
 import dataset
+import scale
 import servers
 
-ROWS = ("udp", "shared", "callgrind", "tcp", "memory", "size", "low")
+ROWS = ("udp", "shared", "callgrind", "tcp", "memory", "size", "low", *scale.FUNCTIONS)
 SMALL = 1000
 LARGE = 250000
 LOW_RATE = 50000
@@ -337,6 +341,7 @@ def parse_options():
     options.count = options.count or (100000 if options.quick else 400000)
     options.kinds = choose_servers(options.only.split(","))
     options.server_core, options.load_core = servers.cores()
+    options.running = running
     return options
 
 
@@ -361,7 +366,7 @@ def main():
             say("udp, shared, memory")
             run_sets(options, table)
         for row, function in (("callgrind", run_callgrind), ("tcp", run_tcp), ("size", run_size),
-                              ("low", run_low)):
+                              ("low", run_low), *scale.FUNCTIONS.items()):
             if row in options.rows:
                 say(row)
                 function(options, table)

@@ -18,11 +18,16 @@
  *                       in trains)
  *   --shared            4 sockets with a window of 64: forwarders
  *   --rate R            no windows: R queries a second, one at a time, evenly
+ *   --timed             with --rate: also p50_us, p99_us and max_us, from a query's send to the
+ *                       arrival of its reply as the kernel noted it; sleeps in between, and ends by
+ *                       SIGTERM too
  *   --tcp C             C connections, pipelined (window 16)
  *   --limit S           ends after so many seconds in any case (120)
  *
  * Prints one line of key=value.
  */
+#include "latency.h"
+
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
@@ -31,11 +36,13 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,6 +62,7 @@ enum {
 	TYPE_A = 1,
 	TYPE_SRV = 33,
 	RCODES = 16,
+	STAMP_LEN = CMSG_SPACE(sizeof(struct timespec)),
 };
 
 struct settings {
@@ -63,13 +71,15 @@ struct settings {
 	uint64_t seed, count, rate, limit_s;
 	unsigned n_sockets, window;
 	const char *name;
-	bool is_tcp, has_edns;
+	bool is_tcp, is_timed, has_edns;
 };
 
 struct client {
 	int fd;
 	unsigned outstanding;
 	uint8_t epoch; /* in the ids: tells late replies from due ones */
+	uint8_t serial;
+	uint64_t sent_ns[256]; /* --timed: by serial, wall clock as the kernel's stamps */
 	uint64_t progress_ns;
 	size_t in_len, out_len, out_sent; /* TCP */
 	uint8_t *in, *out;
@@ -90,17 +100,28 @@ static struct settings settings = {
 };
 static struct totals totals;
 static struct client clients[MAX_SOCKETS];
+static volatile sig_atomic_t is_ended;
 
 /* The query that all others are made of. */
 static uint8_t pattern[QUERY_LEN];
 static size_t pattern_len, type_at;
 
-static uint64_t now_ns(void)
+static uint64_t to_ns(struct timespec time)
+{
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static uint64_t read_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	clock_gettime(clock, &now);
+	return to_ns(now);
+}
+
+static uint64_t now_ns(void)
+{
+	return read_ns(CLOCK_MONOTONIC);
 }
 
 /* ---- Queries ---- */
@@ -164,13 +185,13 @@ static void put_digits(uint8_t *at, uint32_t number)
 }
 
 /* Writes the next query, of pattern_len octets. */
-static void put_query(uint8_t *query, uint8_t epoch)
+static void put_query(uint8_t *query, struct client *client)
 {
 	uint32_t share;
 
 	memcpy(query, pattern, pattern_len);
-	query[0] = epoch;
-	query[1] = (uint8_t)next_random();
+	query[0] = client->epoch;
+	query[1] = ++client->serial;
 	if (settings.name)
 		return;
 	share = random_below(100);
@@ -201,6 +222,8 @@ static bool count_reply(const struct client *client, const uint8_t *reply, size_
 
 static bool is_done(void)
 {
+	if (is_ended)
+		settings.count = totals.sent;
 	return totals.answered + totals.lost >= settings.count;
 }
 
@@ -234,6 +257,7 @@ static void connect_client(struct client *client, int type)
 static struct mmsghdr in[BATCH], out[BATCH];
 static struct iovec in_iov[BATCH], out_iov[BATCH];
 static uint8_t in_packets[BATCH][PACKET_LEN], out_packets[BATCH][QUERY_LEN];
+static _Alignas(struct cmsghdr) uint8_t stamps[BATCH][STAMP_LEN];
 
 static void init_udp(void)
 {
@@ -243,8 +267,34 @@ static void init_udp(void)
 		in[i].msg_hdr = (struct msghdr){ .msg_iov = &in_iov[i], .msg_iovlen = 1 };
 		out[i].msg_hdr = (struct msghdr){ .msg_iov = &out_iov[i], .msg_iovlen = 1 };
 	}
-	for (unsigned i = 0; i < settings.n_sockets; i++)
+	for (unsigned i = 0; i < settings.n_sockets; i++) {
+		int on = 1;
+
 		connect_client(&clients[i], SOCK_DGRAM);
+		if (settings.is_timed &&
+		    setsockopt(clients[i].fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)))
+			err(1, "setsockopt");
+	}
+}
+
+static void receive_stamps(void)
+{
+	for (int i = 0; i < BATCH; i++) {
+		in[i].msg_hdr.msg_control = stamps[i];
+		in[i].msg_hdr.msg_controllen = STAMP_LEN;
+	}
+}
+
+/* When the kernel got the reply, not when we came to look. */
+static void time_reply(const struct client *client, int i)
+{
+	const struct cmsghdr *stamp = CMSG_FIRSTHDR(&in[i].msg_hdr);
+	struct timespec time;
+
+	if (!stamp || stamp->cmsg_type != SCM_TIMESTAMPNS)
+		errx(1, "a reply without a time stamp");
+	memcpy(&time, CMSG_DATA(stamp), sizeof(time));
+	latency_add(to_ns(time) - client->sent_ns[in_packets[i][1]]);
 }
 
 static void receive_udp(struct client *client)
@@ -252,11 +302,16 @@ static void receive_udp(struct client *client)
 	int n;
 
 	do {
+		if (settings.is_timed)
+			receive_stamps();
 		n = recvmmsg(client->fd, in, BATCH, MSG_DONTWAIT, NULL);
 		for (int i = 0; i < n; i++) {
-			if (count_reply(client, in_packets[i], in[i].msg_len) &&
-			    client->outstanding)
+			if (!count_reply(client, in_packets[i], in[i].msg_len))
+				continue;
+			if (client->outstanding)
 				client->outstanding--;
+			if (settings.is_timed)
+				time_reply(client, i);
 		}
 	} while (n == BATCH);
 }
@@ -273,7 +328,9 @@ static void send_udp(struct client *client, uint64_t n, uint64_t now)
 		int sent;
 
 		for (unsigned i = 0; i < batch; i++)
-			put_query(out_packets[i], client->epoch);
+			put_query(out_packets[i], client);
+		if (settings.is_timed)
+			client->sent_ns[client->serial] = read_ns(CLOCK_REALTIME);
 		sent = sendmmsg(client->fd, out, batch, 0);
 		if (sent <= 0)
 			err(1, "sendmmsg");
@@ -303,6 +360,14 @@ static void run_udp(uint64_t end)
 	}
 }
 
+static void sleep_until(uint64_t due)
+{
+	struct timespec time = { .tv_sec = (time_t)(due / 1000000000),
+				 .tv_nsec = (long)(due % 1000000000) };
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
+}
+
 /* One query at a time and evenly, whatever the server does. */
 static void run_rate(uint64_t end)
 {
@@ -318,8 +383,11 @@ static void run_rate(uint64_t end)
 		if (client->outstanding)
 			receive_udp(client);
 		count_lost(client, now);
-		if (now < due)
+		if (now < due) {
+			if (settings.is_timed)
+				sleep_until(due);
 			continue;
+		}
 		send_udp(client, 1, now);
 		due = (now - due > LAG_NS ? now : due) + pause;
 	}
@@ -378,7 +446,7 @@ static void fill_tcp(struct client *client)
 
 		frame[0] = 0;
 		frame[1] = (uint8_t)pattern_len;
-		put_query(frame + FRAME, client->epoch);
+		put_query(frame + FRAME, client);
 		client->out_len += FRAME + pattern_len;
 	}
 	client->outstanding += (unsigned)n;
@@ -469,6 +537,9 @@ static void parse_option(int option, const char *value)
 	case 'r':
 		settings.rate = number;
 		break;
+	case 'T':
+		settings.is_timed = true;
+		break;
 	case 't':
 		settings.is_tcp = true;
 		settings.n_sockets = (unsigned)number;
@@ -495,6 +566,7 @@ static void parse_options(int argc, char **argv)
 		{ "window", required_argument, NULL, 'w' },
 		{ "shared", no_argument, NULL, 'h' },
 		{ "rate", required_argument, NULL, 'r' },
+		{ "timed", no_argument, NULL, 'T' },
 		{ "tcp", required_argument, NULL, 't' },
 		{ "limit", required_argument, NULL, 'l' },
 		{ 0 },
@@ -505,6 +577,8 @@ static void parse_options(int argc, char **argv)
 		parse_option(option, optarg);
 	if (!settings.window)
 		settings.window = settings.is_tcp ? 16 : 1;
+	if (settings.is_timed && !settings.rate)
+		errx(2, "--timed is for --rate");
 	if (!settings.port || !settings.count || !settings.n_services ||
 	    settings.n_services > 1000000 || !settings.n_sockets ||
 	    settings.n_sockets > MAX_SOCKETS || settings.window > MAX_WINDOW)
@@ -517,9 +591,18 @@ static void print_totals(double seconds)
 
 	printf("sent=%" PRIu64 " answered=%" PRIu64 " lost=%" PRIu64 " late=%" PRIu64
 	       " noerror=%" PRIu64 " nxdomain=%" PRIu64 " other=%" PRIu64 " truncated=%" PRIu64
-	       " records=%" PRIu64 " octets=%" PRIu64 " seconds=%.6f\n",
+	       " records=%" PRIu64 " octets=%" PRIu64 " seconds=%.6f",
 	       totals.sent, totals.answered, totals.lost, totals.late, totals.rcodes[0],
 	       totals.rcodes[3], other, totals.truncated, totals.records, totals.octets, seconds);
+	if (settings.is_timed)
+		latency_print();
+	putchar('\n');
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+	is_ended = 1;
 }
 
 int main(int argc, char **argv)
@@ -528,6 +611,10 @@ int main(int argc, char **argv)
 
 	parse_options(argc, argv);
 	init_pattern();
+	if (settings.is_timed) {
+		signal(SIGTERM, on_signal);
+		prctl(PR_SET_TIMERSLACK, 1);
+	}
 	if (settings.is_tcp)
 		init_tcp();
 	else

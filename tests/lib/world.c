@@ -104,8 +104,10 @@ static void settle(struct world *world)
 {
 	if (world->is_held)
 		return;
-	registry_expire(world->registry, world->now_ms);
-	compile_run(world->compile, world->now_ms);
+	do {
+		registry_expire(world->registry, world->now_ms);
+		compile_run(world->compile, world->now_ms);
+	} while (registry_next_deadline(world->registry) <= world->now_ms);
 }
 
 void world_release(struct world *world)

@@ -653,6 +653,70 @@ START_TEST(the_same_policy_again_changes_nothing)
 }
 END_TEST
 
+/* As the control thread does it: publishes between the parts. */
+static void expire_all(uint64_t now_ms)
+{
+	do {
+		registry_expire(registry, now_ms);
+		drain();
+	} while (registry_next_deadline(registry) <= now_ms);
+}
+
+START_TEST(leases_that_end_together_go_in_parts)
+{
+	char json[200];
+	size_t n = 0, before = 5000;
+	unsigned n_parts = 0;
+
+	for (; n < before; n++) {
+		snprintf(json, sizeof(json),
+			 "{\"name\":\"s%zu\",\"ip\":\"10.0.%zu.%zu\",\"port\":80,\"lease\":10}",
+			 n / 4, n >> 8, n & 255);
+		ck_assert_int_eq(apply_json(json, T0_MS), REGISTRY_CREATED);
+	}
+	drain();
+	expire_all(T0_MS + 9999);
+	ck_assert_uint_eq(registry_count_instances(registry), before);
+	while (registry_next_deadline(registry) <= T0_MS + 10000) {
+		registry_expire(registry, T0_MS + 10000);
+		n = registry_count_instances(registry);
+		ck_assert_uint_lt(n, before);
+		ck_assert_uint_le(before - n, 1000);
+		before = n;
+		n_parts++;
+		drain();
+	}
+	ck_assert_uint_eq(registry_count_instances(registry), 0);
+	ck_assert_uint_ge(n_parts, 5);
+}
+END_TEST
+
+/* Each part costs a compile of the whole: there must not be hundreds of them. */
+START_TEST(a_large_service_goes_in_few_parts)
+{
+	char json[200];
+	unsigned n_parts = 0;
+
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(json, sizeof(json),
+			 "{\"name\":\"s\",\"ip\":\"10.0.%u.%u\",\"port\":80,\"lease\":10}", i >> 8,
+			 i & 255);
+		ck_assert_int_eq(apply_json(json, T0_MS), REGISTRY_CREATED);
+	}
+	drain();
+	expire_all(T0_MS + 9999);
+	registry_expire(registry, T0_MS + 10000);
+	ck_assert_uint_le(registry_count_instances(registry), MANY - MANY / 10);
+	ck_assert_uint_ge(registry_count_instances(registry), MANY - MANY / 4);
+	for (drain(); registry_next_deadline(registry) <= T0_MS + 10000; drain()) {
+		registry_expire(registry, T0_MS + 10000);
+		n_parts++;
+	}
+	ck_assert_uint_eq(registry_count_instances(registry), 0);
+	ck_assert_uint_lt(n_parts, 30);
+}
+END_TEST
+
 START_TEST(many_expire_each_at_its_time)
 {
 	char json[200];
@@ -671,10 +735,9 @@ START_TEST(many_expire_each_at_its_time)
 	ck_assert_uint_eq(n, MANY / 4);
 	for (unsigned s = 10; s < 110; s++) {
 		ck_assert_uint_eq(registry_count_instances(registry), MANY / 100 * (110 - s));
-		registry_expire(registry, T0_MS + s * 1000 - 1);
+		expire_all(T0_MS + s * 1000 - 1);
 		ck_assert_uint_eq(registry_count_instances(registry), MANY / 100 * (110 - s));
-		registry_expire(registry, T0_MS + s * 1000);
-		drain();
+		expire_all(T0_MS + s * 1000);
 	}
 	ck_assert_uint_eq(registry_count_instances(registry), 0);
 	ck_assert_uint_eq(registry_count_services(registry), 0);
@@ -711,6 +774,8 @@ int main(void)
 	tcase_add_test(tcase, policy_belongs_to_the_service_while_it_lasts);
 	tcase_add_test(tcase, policy_does_not_outlive_its_service_within_one_round);
 	tcase_add_test(tcase, the_same_policy_again_changes_nothing);
+	tcase_add_test(tcase, leases_that_end_together_go_in_parts);
+	tcase_add_test(tcase, a_large_service_goes_in_few_parts);
 	tcase_add_test(tcase, many_expire_each_at_its_time);
 	suite_add_tcase(suite, tcase);
 	SRunner *const runner = srunner_create(suite);
