@@ -102,6 +102,15 @@ static void explain_policy(struct reply *reply, unsigned flags)
 		reply->ede_text = "too few healthy instances: all are served";
 }
 
+/* For a name that has no set of this type laid out: made now from an instance's data, or none. */
+static void put_without_set(struct reply *reply, const struct subject *subject,
+			    const struct entry *entry)
+{
+	if (!(entry_flags(entry) & ENTRY_SINGLE) ||
+	    !answer_reply_put_single(reply, subject, entry, reply->query->type))
+		answer_reply_put_soa(reply, subject, entry);
+}
+
 /* Answers for one name. true: it is an alias and the subject is now its target. */
 static bool answer_subject(struct reply *reply, struct subject *subject, struct wire_name *name)
 {
@@ -147,7 +156,7 @@ static bool answer_subject(struct reply *reply, struct subject *subject, struct 
 		answer_reply_put(reply, subject, entry, set);
 		return false;
 	}
-	answer_reply_put_soa(reply, subject, entry);
+	put_without_set(reply, subject, entry);
 	return false;
 }
 

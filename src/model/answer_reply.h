@@ -36,6 +36,10 @@ struct subject {
 void answer_reply_put(struct reply *reply, const struct subject *subject, const struct entry *entry,
 		      const struct rrset *set);
 
+/* The same for an ENTRY_SINGLE, which has no sets. false: it has no records of this type. */
+bool answer_reply_put_single(struct reply *reply, const struct subject *subject,
+			     const struct entry *entry, uint16_t type);
+
 /*
  * Puts the zone's SOA into the authority section of a negative answer (RFC 2308 3). `entry` is the
  * name's, or NULL if there is no such name.

@@ -178,8 +178,9 @@ struct zone_list *catalog_zone_list_new(size_t n);
 void catalog_set_zones(struct catalog *catalog, struct zone_list *list);
 
 /*
- * A new entry with the name and room for `n_sets` sets of `sets_len` octets in all behind it
- * (sets_off is set, the table and the sets are the caller's to fill). NULL when out of memory.
+ * A new entry with the name and room for `n_sets` sets of `sets_len` octets in all behind it, or
+ * with `n_sets` 0 for `sets_len` octets of something else (sets_off is set, the table and the rest
+ * are the caller's to fill). NULL when out of memory.
  */
 struct entry *catalog_entry_new(const uint8_t *name, size_t name_len, size_t n_sets,
 				size_t sets_len);

@@ -61,6 +61,9 @@ enum compile_set_place compile_set_place(const struct compile_set_tier *tier,
 struct entry *compile_set_full(struct compile_set *set, const struct compile_zone *zone,
 			       const struct compile_name *name, uint32_t limit);
 
+/* An entry of the only member: the same in few octets (model/single.h). NULL when out of memory. */
+struct entry *compile_set_single(const struct compile_set *set, const struct compile_name *name);
+
 /*
  * An entry of the members' SRV records alone: the same as `full` has, or if it is NULL a set of its
  * own, with the named port `port_name`, or if that is NULL the instances' own.
