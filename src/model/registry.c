@@ -80,16 +80,14 @@ uint32_t registry_ttl_s(const struct registry *registry, const struct service *s
 
 static struct service *new_service(struct registry *registry, const char *name)
 {
-	struct service *service = calloc(1, sizeof(*service));
+	struct service *service = calloc(1, sizeof(*service) + strlen(name) + 1);
 
 	if (!service)
 		return NULL;
 	service->deadline.kind = DEADLINE_SERVICE;
 	service->stable_until_ms = UINT64_MAX;
-	service->name = strdup(name);
-	if (!service->name ||
-	    table_insert(registry->services, registry_index_hash_name(registry, name), service)) {
-		free(service->name);
+	service->name = strcpy((char *)(service + 1), name);
+	if (table_insert(registry->services, registry_index_hash_name(registry, name), service)) {
 		free(service);
 		return NULL;
 	}
@@ -104,7 +102,6 @@ static void drop_service(struct registry *registry, struct service *service)
 		     service);
 	free(service->instances);
 	free(service->groups);
-	free(service->name);
 	free(service);
 }
 
@@ -291,7 +288,7 @@ static int reserve_deadlines(struct registry *registry, const struct registratio
 static int reserve(struct service *service)
 {
 	if (service->n_instances == service->cap_instances) {
-		size_t cap = service->cap_instances ? service->cap_instances * 2 : 4;
+		uint32_t cap = service->cap_instances ? service->cap_instances * 2 : 4;
 		struct instance **instances =
 			realloc(service->instances, cap * sizeof(struct instance *));
 
@@ -354,7 +351,7 @@ static enum registry_result create(struct registry *registry, struct registratio
 			 instance))
 		goto no_memory;
 	registry_check_install(registry, instance, registration, checks);
-	instance->position = service->n_instances;
+	instance->position = (uint32_t)service->n_instances;
 	service->instances[service->n_instances++] = instance;
 	if (service->n_instances == 1)
 		registry->n_services++;
@@ -709,7 +706,6 @@ static void free_service(struct service *service)
 		free(service->groups[i]);
 	free(service->instances);
 	free(service->groups);
-	free(service->name);
 	free(service);
 }
 
