@@ -10,7 +10,7 @@
  *
  * All of it belongs to the control thread. Instances, checks and services are made and freed by the
  * registry alone and are read-only for everybody else; a registration belongs to whoever made it
- * until the registry takes it.
+ * until the registry takes it, and then it keeps a copy.
  *
  * There may be a million instances: what each of them has is laid out to take little, which is why
  * small fields share words.
@@ -28,7 +28,7 @@
 
 /* An IPv4 address, an IPv6 address, or both. Octets in network order. */
 struct address {
-	bool has_v4, has_v6;
+	bool has_v4 : 1, has_v6 : 1;
 	uint8_t v4[4];
 	uint8_t v6[16];
 };
@@ -84,18 +84,21 @@ enum admin {
 	ADMIN_DRAIN, /* not served; it goes on with the work that it has */
 };
 
-/* Every string is NUL-terminated, heap-allocated and owned by the registration. */
+/*
+ * Every string is NUL-terminated. Every string and list is heap-allocated and owned by the
+ * registration; in the copy that the registry keeps, all stand in one block (model/record_pack.h).
+ */
 struct registration {
-	char *service; /* label, lower case; once applied, the registry's own copy */
+	char *service; /* label, lower case; in the registry's copy, the service's own name */
 	char *id;      /* as given, or the default; 1..LIMIT_ID octets */
 	char *label;   /* record_id_label(id); where that is the id itself, the same pointer */
 	struct address address;
+	uint8_t protocol; /* an enum protocol */
 	uint16_t port;
-	enum protocol protocol;
 	uint16_t priority, weight;
 	uint32_t ttl_s;    /* wish for the service's DNS TTL; 0: none */
 	uint32_t lease_ms; /* 0: no lease */
-	uint16_t n_ports, n_tags, n_meta, n_checks;
+	uint8_t n_ports, n_tags, n_meta, n_checks;
 	struct named_port *ports;
 	char **tags;
 	struct meta *meta; /* short forms (version, region, ...) included */
@@ -146,7 +149,6 @@ struct instance {
 	/* Down, drain: when the last answer that named it has expired; compile.c sets it. */
 	uint64_t safe_after_ms;
 };
-_Static_assert(LIMIT_INSTANCES < 1 << 23, "a position has 23 bits");
 
 /* Which of its instances a group of a service holds. */
 enum group_kind {

@@ -2,6 +2,7 @@
 #include "model/registry.h"
 
 #include "model/policy.h"
+#include "model/record_pack.h"
 #include "model/registry_check.h"
 #include "model/registry_dirty.h"
 #include "model/registry_group.h"
@@ -113,7 +114,7 @@ static void free_instance(struct instance *instance)
 		registry_check_free(instance->checks[i]);
 	free(instance->checks);
 	free(instance->output);
-	registry_check_release(instance->registration);
+	free(instance->registration);
 	free(instance);
 }
 
@@ -322,10 +323,12 @@ static void settle(struct registry *registry, struct instance *instance, enum ev
 	}
 }
 
-static enum registry_result create(struct registry *registry, struct registration *registration,
-				   uint64_t now_ms, struct outcome *outcome)
+static enum registry_result create(struct registry *registry,
+				   const struct registration *registration, uint64_t now_ms,
+				   struct outcome *outcome)
 {
 	struct service *service = registry_index_service(registry, registration->service);
+	struct registration *packed = NULL;
 	struct instance *instance = NULL;
 	struct check **checks = NULL;
 
@@ -338,8 +341,9 @@ static enum registry_result create(struct registry *registry, struct registratio
 		return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
 	/* Should anything fail below, the next compile finds the service empty and clears it. */
 	registry_dirty_service(registry, service);
+	packed = record_pack(registration, service->name);
 	instance = calloc(1, sizeof(*instance));
-	if (!instance || reserve(service) || reserve_deadlines(registry, registration) ||
+	if (!packed || !instance || reserve(service) || reserve_deadlines(registry, registration) ||
 	    registry_group_make(registry, service, registration))
 		goto no_memory;
 	instance->service = service;
@@ -350,7 +354,7 @@ static enum registry_result create(struct registry *registry, struct registratio
 			 registry_index_hash_instance(registry, service, registration->label),
 			 instance))
 		goto no_memory;
-	registry_check_install(registry, instance, registration, checks);
+	registry_check_install(registry, instance, packed, checks);
 	instance->position = (uint32_t)service->n_instances;
 	service->instances[service->n_instances++] = instance;
 	if (service->n_instances == 1)
@@ -363,6 +367,7 @@ static enum registry_result create(struct registry *registry, struct registratio
 	return REGISTRY_CREATED;
 no_memory:
 	registry_check_unmake(registry, checks, registration->n_checks);
+	free(packed);
 	free(instance);
 	return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
 }
@@ -376,20 +381,23 @@ static void forget_report(struct instance *instance)
 }
 
 static enum registry_result update(struct registry *registry, struct instance *instance,
-				   struct registration *registration, uint64_t now_ms,
+				   const struct registration *registration, uint64_t now_ms,
 				   struct outcome *outcome)
 {
 	struct service *service = instance->service;
+	struct registration *packed = record_pack(registration, service->name);
 	struct check **checks;
 
-	if (reserve_deadlines(registry, registration) ||
+	if (!packed || reserve_deadlines(registry, registration) ||
 	    registry_group_make(registry, service, registration) ||
-	    registry_check_make(registry, instance, registration, &checks))
+	    registry_check_make(registry, instance, registration, &checks)) {
+		free(packed);
 		return fail(outcome, REGISTRY_NO_MEMORY, "out of memory");
+	}
 	registry_group_touch(registry, service, registration, 1);
 	registry_group_touch(registry, service, instance->registration, -1);
 	registry_group_touch_namesake(registry, service, registration->label);
-	registry_check_install(registry, instance, registration, checks);
+	registry_check_install(registry, instance, packed, checks);
 	forget_report(instance);
 	settle(registry, instance, EVENT_UPDATED, now_ms);
 	outcome->instance = instance;
@@ -403,6 +411,7 @@ static enum registry_result apply_register(struct registry *registry, const stru
 	struct service *service = registry_index_service(registry, registration->service);
 	struct instance *instance =
 		service ? registry_index_label(registry, service, registration->label) : NULL;
+	enum registry_result result;
 	char name[256];
 
 	counters_add(&registry->options.counters->registrations, 1);
@@ -421,9 +430,11 @@ static enum registry_result apply_register(struct registry *registry, const stru
 	if (registry->options.collides &&
 	    registry->options.collides(registry->options.cookie, registration, name, sizeof(name)))
 		return fail(outcome, REGISTRY_CONFLICT, "%s is a name of the zone file", name);
-	if (instance)
-		return update(registry, instance, registration, now_ms, outcome);
-	return create(registry, registration, now_ms, outcome);
+	result = instance ? update(registry, instance, registration, now_ms, outcome)
+			  : create(registry, registration, now_ms, outcome);
+	if (result == REGISTRY_CREATED || result == REGISTRY_UPDATED)
+		record_registration_free(registration);
+	return result;
 }
 
 /* ---- Other changes ---- */
