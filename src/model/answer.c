@@ -102,11 +102,11 @@ static void explain_policy(struct reply *reply, unsigned flags)
 		reply->ede_text = "too few healthy instances: all are served";
 }
 
-/* For a name that has no set of this type laid out: made now from an instance's data, or none. */
+/* For a name that has no set of this type laid out: it is made now, or there is none. */
 static void put_without_set(struct reply *reply, const struct subject *subject,
 			    const struct entry *entry)
 {
-	if (!(entry_flags(entry) & ENTRY_SINGLE) ||
+	if (!(entry_flags(entry) & (ENTRY_SINGLE | ENTRY_TEXTLESS)) ||
 	    !answer_reply_put_single(reply, subject, entry, reply->query->type))
 		answer_reply_put_soa(reply, subject, entry);
 }

@@ -36,7 +36,7 @@ struct subject {
 void answer_reply_put(struct reply *reply, const struct subject *subject, const struct entry *entry,
 		      const struct rrset *set);
 
-/* The same for an ENTRY_SINGLE, which has no sets. false: it has no records of this type. */
+/* The same for a set that is not laid out (model/single.h). false: there is none of this type. */
 bool answer_reply_put_single(struct reply *reply, const struct subject *subject,
 			     const struct entry *entry, uint16_t type);
 

@@ -320,6 +320,15 @@ static size_t put_txt(uint8_t *rdata, const struct registration *registration)
 	return len;
 }
 
+/* Whether a member has anything to say in TXT. */
+static bool has_texts(const struct compile_set *set)
+{
+	for (size_t i = 0; i < set->n_members; i++)
+		if (set->members[i]->registration->n_meta || set->members[i]->registration->n_tags)
+			return true;
+	return false;
+}
+
 static void build_txt(struct compile_set *set)
 {
 	uint8_t rdata[SINGLE_TXT_MAX];
@@ -336,12 +345,19 @@ static void build_txt(struct compile_set *set)
 struct entry *compile_set_full(struct compile_set *set, const struct compile_zone *zone,
 			       const struct compile_name *name, uint32_t limit)
 {
+	bool is_textless = set->n_members > 0 && !has_texts(set);
+	struct entry *entry;
+
 	build_begin(&set->build);
 	build_addresses(set, RR_A, limit);
 	build_addresses(set, RR_AAAA, limit);
 	build_srv(set, zone, NULL);
-	build_txt(set);
-	return build_entry(&set->build, name->name, name->len);
+	if (!is_textless)
+		build_txt(set);
+	entry = build_entry(&set->build, name->name, name->len);
+	if (entry && is_textless)
+		atomic_init(&entry->flags, ENTRY_TEXTLESS);
+	return entry;
 }
 
 struct entry *compile_set_single(const struct compile_set *set, const struct compile_name *name)

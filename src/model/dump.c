@@ -310,8 +310,6 @@ size_t dump_print_entry(struct buf *out, const struct zone *zone, const struct e
 	prefix_set_owner(&prefix, owner);
 	if (soa)
 		n += print_set(out, &prefix, zone, soa);
-	if (flags & ENTRY_SINGLE)
-		n += print_single(out, &prefix, zone, entry);
 	for (unsigned i = 0; i < from->n_sets; i++) {
 		const struct rrset *set = entry_rrset(from, i);
 
@@ -321,6 +319,8 @@ size_t dump_print_entry(struct buf *out, const struct zone *zone, const struct e
 		if ((flags & ENTRY_DELEGATION) && set->type == RR_NS)
 			n += print_glue(out, set);
 	}
+	if (flags & (ENTRY_SINGLE | ENTRY_TEXTLESS))
+		n += print_single(out, &prefix, zone, entry);
 	if (n == 0)
 		buf_print(out, "; %.*s has no record now\n", (int)prefix.owner_len, prefix.text);
 	return n;

@@ -76,8 +76,9 @@ enum {
 	/* set by the catalog */
 	ENTRY_EMPTY = 16,          /* an empty non-terminal, kept by the names below it */
 	ENTRY_WILDCARD_CHILD = 32, /* "*" exists directly below */
-	/* set by model/single.h */
-	ENTRY_SINGLE = 256, /* one instance: a struct single in place of sets */
+	/* set by whoever makes the entry: what model/single.h makes is not laid out */
+	ENTRY_SINGLE = 256,   /* one instance: a struct single in place of sets */
+	ENTRY_TEXTLESS = 512, /* several without metadata: no TXT set, but one empty string */
 };
 
 struct entry_set {

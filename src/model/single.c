@@ -106,21 +106,32 @@ static void put_srv(struct rrset *set, const struct entry *entry, const struct z
 	set->add_len = (uint32_t)(at - additional);
 }
 
-static void put_txt(struct rrset *set, const struct single *single)
+/* One record of these strings; `len` 0: of one empty string. */
+static void put_txt(struct rrset *set, const uint8_t *strings, size_t len)
 {
 	static const uint8_t empty[1];
-	size_t len = single->txt_len ? single->txt_len : sizeof(empty);
-	const uint8_t *rdata = single->txt_len ? txt_of(single) : empty;
 
-	put_record(set->records, RR_OWNER_QUESTION, RR_TXT, set->ttl_s, rdata, len);
+	if (len == 0) {
+		strings = empty;
+		len = sizeof(empty);
+	}
+	put_record(set->records, RR_OWNER_QUESTION, RR_TXT, set->ttl_s, strings, len);
 	set->len = (uint32_t)(RR_RDATA_AT + len);
 }
 
-const struct rrset *single_set(const struct entry *entry, const struct zone *zone, uint16_t type,
-			       struct single_room *room)
+static const struct rrset *make_empty_txt(uint32_t ttl_s, struct rrset *set)
+{
+	*set = (struct rrset){ .type = RR_TXT, .ttl_s = ttl_s, .count = 1 };
+	put_txt(set, NULL, 0);
+	set->stride = (uint16_t)set->len;
+	return set;
+}
+
+/* Of an ENTRY_SINGLE. */
+static const struct rrset *make_set(const struct entry *entry, const struct zone *zone,
+				    uint16_t type, struct rrset *set)
 {
 	const struct single *single = entry_single(entry);
-	struct rrset *set = (struct rrset *)(void *)room->octets;
 
 	if (type == RR_ANY)
 		type = single->has_v4 ? RR_A : RR_AAAA;
@@ -141,10 +152,23 @@ const struct rrset *single_set(const struct entry *entry, const struct zone *zon
 	} else if (type == RR_SRV) {
 		put_srv(set, entry, zone);
 	} else if (type == RR_TXT) {
-		put_txt(set, single);
+		put_txt(set, txt_of(single), single->txt_len);
 	} else {
 		return NULL;
 	}
 	set->stride = (uint16_t)set->len;
 	return set;
+}
+
+const struct rrset *single_set(const struct entry *entry, const struct zone *zone, uint16_t type,
+			       struct single_room *room)
+{
+	struct rrset *set = (struct rrset *)(void *)room->octets;
+	unsigned flags = entry_flags(entry);
+
+	if (flags & ENTRY_SINGLE)
+		return make_set(entry, zone, type, set);
+	if ((flags & ENTRY_TEXTLESS) && type == RR_TXT)
+		return make_empty_txt(entry_rrset(entry, 0)->ttl_s, set);
+	return NULL;
 }

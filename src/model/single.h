@@ -2,7 +2,8 @@
 /*
  * single: the answers of a name that stands for one instance. Four sets of one record each are some
  * 250 octets, most of them the same for every instance; such a name keeps only what differs (struct
- * single, model/entry.h), and a set is made when somebody asks for it.
+ * single, model/entry.h), and a set is made when somebody asks for it. So is the TXT set of a group
+ * of instances that have no metadata, which is the same for all of them.
  *
  * Making entries is the control thread's; sets are made by any thread, in room of its own.
  */
@@ -37,8 +38,9 @@ struct single_room {
 };
 
 /*
- * The set of this type that an ENTRY_SINGLE of the zone stands for, in `room`: as model/build.h
- * would lay it out. RR_ANY gets the first address. NULL: it has no records of this type.
+ * The set of this type that an entry of the zone has without its being laid out, made in `room` as
+ * model/build.h would do it; that is all of an ENTRY_SINGLE, where RR_ANY gets the first address,
+ * and TXT of an ENTRY_TEXTLESS. NULL: it has no such set.
  */
 const struct rrset *single_set(const struct entry *entry, const struct zone *zone, uint16_t type,
 			       struct single_room *room);

@@ -137,6 +137,29 @@ START_TEST(any_gets_an_address)
 }
 END_TEST
 
+START_TEST(a_group_without_metadata_has_an_empty_string)
+{
+	struct entry *const sets = make_sets(v4, NULL, (const uint8_t *)"", 1);
+	const struct rrset *const expected = entry_find(sets, RR_TXT);
+	struct single_room room;
+	struct build build;
+
+	build_init(&build);
+	build_begin(&build);
+	build_set(&build, RR_A, TTL);
+	build_record(&build, v4, sizeof(v4), NULL, 0);
+	struct entry *const group = build_entry(&build, name, NAME_LEN);
+	build_fini(&build);
+	ck_assert_ptr_null(single_set(group, &zone, RR_TXT, &room));
+	atomic_init(&group->flags, ENTRY_TEXTLESS);
+	ck_assert_mem_eq(single_set(group, &zone, RR_TXT, &room), expected,
+			 sizeof(*expected) + expected->len);
+	ck_assert_ptr_null(single_set(group, &zone, RR_SRV, &room));
+	free(group);
+	free(sets);
+}
+END_TEST
+
 START_TEST(handing_it_out_counts_with_its_ttl)
 {
 	enum {
@@ -164,6 +187,7 @@ int main(void)
 	tcase_add_test(tcase, an_instance_without_metadata_has_an_empty_string);
 	tcase_add_test(tcase, the_longest_text_fits);
 	tcase_add_test(tcase, any_gets_an_address);
+	tcase_add_test(tcase, a_group_without_metadata_has_an_empty_string);
 	tcase_add_test(tcase, handing_it_out_counts_with_its_ttl);
 	suite_add_tcase(suite, tcase);
 
