@@ -63,14 +63,23 @@ static const struct entry *find_wildcard(const struct subject *subject,
 	return catalog_find(subject->zone, name, len);
 }
 
-/* The set that answers a question of this type; ANY gets the first one (RFC 8482 4.1). */
-static const struct rrset *choose_set(const struct entry *entry, uint16_t type)
+/*
+ * The set that answers a question of this type, and in *entry whose it is; ANY gets the first one
+ * (RFC 8482 4.1).
+ */
+static const struct rrset *choose_set(const struct entry **entry, uint16_t type)
 {
+	unsigned only_type = (*entry)->only_type;
+
+	if (only_type) {
+		if (type != only_type && type != RR_ANY)
+			return NULL;
+		*entry = entry_from(*entry);
+		return entry_find_own(*entry, (uint16_t)only_type);
+	}
 	if (type != RR_ANY)
-		return entry_find(entry, type);
-	if (entry->only_type)
-		return entry_find(entry, entry->only_type);
-	return entry->n_sets ? entry_rrset(entry, 0) : NULL;
+		return entry_find_own(*entry, type);
+	return (*entry)->n_sets ? entry_rrset(*entry, 0) : NULL;
 }
 
 /*
@@ -149,7 +158,7 @@ static bool answer_subject(struct reply *reply, struct subject *subject, struct 
 		answer_reply_put(reply, subject, entry, set);
 		return !(reply->flags & WIRE_TC) && follow_cname(reply, set, name, subject);
 	}
-	set = choose_set(entry, type);
+	set = choose_set(&entry, type);
 	if (flags & (ENTRY_UNSERVED | ENTRY_OPEN | ENTRY_STALE))
 		explain_policy(reply, flags);
 	if (set) {

@@ -15,11 +15,11 @@ static size_t record_len(const uint8_t *record)
 	return RR_RDATA_AT + (size_t)wire_get16(record + RR_RDLENGTH_AT);
 }
 
-/* `from` is whose set it is: no alias. */
-static uint32_t answer_ttl_s(const struct reply *reply, const struct entry *from,
+/* The entry is no alias. */
+static uint32_t answer_ttl_s(const struct reply *reply, const struct entry *entry,
 			     const struct rrset *set)
 {
-	uint64_t until_ms = atomic_load_explicit(&from->stable_until_ms, memory_order_relaxed);
+	uint64_t until_ms = atomic_load_explicit(&entry->stable_until_ms, memory_order_relaxed);
 
 	if (until_ms >= reply->now_ms + set->ttl_s * UINT64_C(1000))
 		return set->ttl_s;
@@ -322,13 +322,12 @@ static void set_serial(struct reply *reply, const struct subject *subject)
 void answer_reply_put(struct reply *reply, const struct subject *subject, const struct entry *entry,
 		      const struct rrset *set)
 {
-	const struct entry *from = entry_from(entry);
-	uint32_t ttl_s = answer_ttl_s(reply, from, set);
+	uint32_t ttl_s = answer_ttl_s(reply, entry, set);
 	uint16_t owner = (uint16_t)(0xc000 | subject->off);
 	uint8_t *start = reply->writer.at;
 	uint32_t first = 0;
 
-	handout_note(from, reply->now_ms);
+	handout_note(entry, reply->now_ms);
 	if (set->limit && set->limit < set->count) {
 		put_drawn(reply, set);
 	} else {

@@ -31,7 +31,8 @@ struct subject {
 
 /*
  * Puts a set into the answer section, drawn and rotated, as many whole records as fit (else TC);
- * with SRV records, if all of them fit, as many addresses of their targets as fit.
+ * with SRV records, if all of them fit, as many addresses of their targets as fit. `entry` is the
+ * one that has the set: no alias.
  */
 void answer_reply_put(struct reply *reply, const struct subject *subject, const struct entry *entry,
 		      const struct rrset *set);

@@ -154,18 +154,21 @@ static inline const struct single *entry_single(const struct entry *entry)
 	return (const struct single *)(const void *)((const uint8_t *)entry + entry->sets_off);
 }
 
-/* The set of this type, or NULL. */
-static inline const struct rrset *entry_find(const struct entry *entry, uint16_t type)
+/* The set of this type in an entry that is no alias, or NULL. */
+static inline const struct rrset *entry_find_own(const struct entry *entry, uint16_t type)
 {
-	if (entry->only_type) {
-		if (entry->only_type != type)
-			return NULL;
-		entry = entry_from(entry);
-	}
 	for (unsigned i = 0; i < entry->n_sets; i++)
 		if (entry_sets(entry)[i].type == type)
 			return entry_rrset(entry, i);
 	return NULL;
+}
+
+/* The set of this type, or NULL. */
+static inline const struct rrset *entry_find(const struct entry *entry, uint16_t type)
+{
+	if (entry->only_type && entry->only_type != type)
+		return NULL;
+	return entry_find_own(entry_from(entry), type);
 }
 
 #endif
