@@ -12,7 +12,7 @@
  * bucket and one for the entry, and growth never rebuilds more than 1/1,024 of the names.
  *
  * The table holds names relative to the zone's apex. Every name between the apex and a name with
- * data has an entry too (empty non-terminals: `n_sets` 0), so "exists" is one lookup and NXDOMAIN
+ * data has an entry too (empty non-terminals: ENTRY_EMPTY), so "exists" is one lookup and NXDOMAIN
  * (RFC 8020) needs no scan. Names below a delegation have none.
  */
 #ifndef ROSTERD_MODEL_CATALOG_H
