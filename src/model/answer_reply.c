@@ -351,7 +351,7 @@ void answer_reply_put(struct reply *reply, const struct subject *subject, const 
 bool answer_reply_put_single(struct reply *reply, const struct subject *subject,
 			     const struct entry *entry, uint16_t type)
 {
-	struct single_room room;
+	union single_room room;
 	const struct rrset *set = single_set(entry, subject->zone, type, &room);
 
 	if (set)

@@ -283,7 +283,7 @@ static size_t print_single(struct buf *out, struct prefix *prefix, const struct 
 			   const struct entry *entry)
 {
 	static const uint16_t order[] = { RR_A, RR_AAAA, RR_SRV, RR_TXT };
-	struct single_room room;
+	union single_room room;
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {

@@ -91,10 +91,11 @@ struct registration *record_pack(const struct registration *registration, char *
 {
 	size_t size = packed_size(registration);
 	struct registration *packed = malloc(size);
-	char *at = (char *)(packed + 1);
+	char *at;
 
 	if (!packed)
 		return NULL;
+	at = (char *)(packed + 1);
 	*packed = *registration;
 	packed->service = service;
 	packed->ports = put_list(&at, packed->ports, packed->n_ports * sizeof(*packed->ports));

@@ -161,9 +161,9 @@ static const struct rrset *make_set(const struct entry *entry, const struct zone
 }
 
 const struct rrset *single_set(const struct entry *entry, const struct zone *zone, uint16_t type,
-			       struct single_room *room)
+			       union single_room *room)
 {
-	struct rrset *set = (struct rrset *)(void *)room->octets;
+	struct rrset *set = &room->set;
 	unsigned flags = entry_flags(entry);
 
 	if (flags & ENTRY_SINGLE)

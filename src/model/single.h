@@ -33,7 +33,8 @@ struct single_data {
 struct entry *single_entry(const uint8_t *name, size_t name_len, const struct single_data *data);
 
 /* Where a set is made; nothing need be in it. */
-struct single_room {
+union single_room {
+	struct rrset set;
 	alignas(8) uint8_t octets[SINGLE_SET_MAX];
 };
 
@@ -43,6 +44,6 @@ struct single_room {
  * and TXT of an ENTRY_TEXTLESS. NULL: it has no such set.
  */
 const struct rrset *single_set(const struct entry *entry, const struct zone *zone, uint16_t type,
-			       struct single_room *room);
+			       union single_room *room);
 
 #endif

@@ -81,7 +81,7 @@ static void check_same(const uint8_t *ipv4, const uint8_t *ipv6, const uint8_t *
 	static const uint16_t types[] = { RR_A, RR_AAAA, RR_SRV, RR_TXT, NO_TYPE };
 	struct entry *const single = make(ipv4, ipv6, txt, txt_len);
 	struct entry *const sets = make_sets(ipv4, ipv6, txt, txt_len);
-	struct single_room room;
+	union single_room room;
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		const struct rrset *const expected = entry_find(sets, types[i]);
@@ -128,7 +128,7 @@ START_TEST(any_gets_an_address)
 {
 	struct entry *const both = make(v4, v6, text, sizeof(text) - 1);
 	struct entry *const only_v6 = make(NULL, v6, text, sizeof(text) - 1);
-	struct single_room room;
+	union single_room room;
 
 	ck_assert_uint_eq(single_set(both, &zone, RR_ANY, &room)->type, RR_A);
 	ck_assert_uint_eq(single_set(only_v6, &zone, RR_ANY, &room)->type, RR_AAAA);
@@ -141,7 +141,7 @@ START_TEST(a_group_without_metadata_has_an_empty_string)
 {
 	struct entry *const sets = make_sets(v4, NULL, (const uint8_t *)"", 1);
 	const struct rrset *const expected = entry_find(sets, RR_TXT);
-	struct single_room room;
+	union single_room room;
 	struct build build;
 
 	build_init(&build);
