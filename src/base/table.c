@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Open addressing with linear probing. A removed slot becomes a tombstone unless the next one is
- * empty; nothing moves on removal, so iteration may remove. Tombstones go when a segment grows.
+ * Open addressing with linear probing. A slot is an address in the low 48 bits with 16 bits of the
+ * hash, the tag, above it. A search begins at the slot that the tag names as a fraction of the
+ * segment, so a segment may have any size and grows without the hashes; entries of one tag cost one
+ * another a comparison. A removed slot becomes a tombstone unless the next one is empty; nothing
+ * moves on removal, so iteration may remove. Tombstones go when a segment grows.
  */
 #include "base/table.h"
 
@@ -11,17 +14,16 @@
 enum {
 	SEGMENTS = 256,
 	SEGMENT_SHIFT = 56, /* 64 - log2(SEGMENTS) */
+	TAG_BITS = 16,
+	TAG_SHIFT = 48,
 	CAP_MIN = 8,
+	EMPTY = 0, /* slots that are no entry */
+	TOMBSTONE = 1,
 };
 
-struct slot {
-	uint64_t hash;
-	void *entry; /* NULL: empty */
-};
-
-/* Invariants: cap is 0 or a power of 2; count <= used < cap where cap > 0. */
+/* Invariants: count <= used <= 4/5 of cap. */
 struct segment {
-	struct slot *slots;
+	uint64_t *slots;
 	size_t cap;
 	size_t count; /* entries */
 	size_t used;  /* entries and tombstones */
@@ -33,7 +35,37 @@ struct table {
 	struct segment segments[SEGMENTS];
 };
 
-static char tombstone;
+static uint64_t slot_make(uint64_t hash, const void *entry)
+{
+	assert(entry && (uintptr_t)entry >> TAG_SHIFT == 0);
+	return hash << TAG_SHIFT | (uintptr_t)entry;
+}
+
+static uint64_t slot_tag(uint64_t slot)
+{
+	return slot >> TAG_SHIFT;
+}
+
+static void *slot_entry(uint64_t slot)
+{
+	return (void *)(uintptr_t)(slot & ((UINT64_C(1) << TAG_SHIFT) - 1));
+}
+
+static bool is_entry(uint64_t slot)
+{
+	return slot != EMPTY && slot != TOMBSTONE;
+}
+
+/* Where a search for this tag begins. */
+static size_t home(const struct segment *segment, uint64_t tag)
+{
+	return (size_t)(tag * segment->cap >> TAG_BITS);
+}
+
+static size_t next(const struct segment *segment, size_t i)
+{
+	return i + 1 < segment->cap ? i + 1 : 0;
+}
 
 struct table *table_new(table_match match)
 {
@@ -61,63 +93,57 @@ size_t table_count(const struct table *table)
 void *table_find(const struct table *table, uint64_t hash, const void *key)
 {
 	const struct segment *segment = &table->segments[hash >> SEGMENT_SHIFT];
-	size_t mask = segment->cap - 1;
+	uint64_t tag = slot_tag(hash << TAG_SHIFT);
 
 	if (!segment->cap)
 		return NULL;
-	for (size_t i = hash & mask; segment->slots[i].entry; i = (i + 1) & mask) {
-		const struct slot *slot = &segment->slots[i];
+	for (size_t i = home(segment, tag); segment->slots[i] != EMPTY; i = next(segment, i)) {
+		uint64_t slot = segment->slots[i];
 
-		if (slot->hash == hash && slot->entry != &tombstone &&
-		    table->match(slot->entry, key))
-			return slot->entry;
+		if (slot_tag(slot) == tag && slot != TOMBSTONE &&
+		    table->match(slot_entry(slot), key))
+			return slot_entry(slot);
 	}
 	return NULL;
 }
 
-/* Moves the entries, without tombstones, to slots of which they fill at most half. */
+/* Puts a slot's value into the first place that has no entry. */
+static void segment_put(struct segment *segment, uint64_t slot)
+{
+	size_t i = home(segment, slot_tag(slot));
+
+	while (is_entry(segment->slots[i]))
+		i = next(segment, i);
+	segment->used += segment->slots[i] == EMPTY;
+	segment->count++;
+	segment->slots[i] = slot;
+}
+
+/* Moves the entries, without tombstones, to slots of which they fill five eighths. */
 static int segment_grow(struct segment *segment)
 {
-	struct slot *slots;
-	size_t cap = CAP_MIN;
+	struct segment grown = { .cap = (segment->count + 1) * 8 / 5 };
 
-	while (cap / 2 < segment->count + 1)
-		cap *= 2;
-	slots = calloc(cap, sizeof(*slots));
-	if (!slots)
+	if (grown.cap < CAP_MIN)
+		grown.cap = CAP_MIN;
+	grown.slots = calloc(grown.cap, sizeof(*grown.slots));
+	if (!grown.slots)
 		return -1;
-	for (size_t i = 0; i < segment->cap; i++) {
-		const struct slot *slot = &segment->slots[i];
-		size_t to = slot->hash & (cap - 1);
-
-		if (!slot->entry || slot->entry == &tombstone)
-			continue;
-		while (slots[to].entry)
-			to = (to + 1) & (cap - 1);
-		slots[to] = *slot;
-	}
+	for (size_t i = 0; i < segment->cap; i++)
+		if (is_entry(segment->slots[i]))
+			segment_put(&grown, segment->slots[i]);
 	free(segment->slots);
-	segment->slots = slots;
-	segment->cap = cap;
-	segment->used = segment->count;
+	*segment = grown;
 	return 0;
 }
 
 int table_insert(struct table *table, uint64_t hash, void *entry)
 {
 	struct segment *segment = &table->segments[hash >> SEGMENT_SHIFT];
-	size_t i;
 
-	assert(entry);
-	if (segment->used + 1 > segment->cap / 4 * 3 && segment_grow(segment) < 0)
+	if ((segment->used + 1) * 5 > segment->cap * 4 && segment_grow(segment) < 0)
 		return -1;
-	i = hash & (segment->cap - 1);
-	while (segment->slots[i].entry && segment->slots[i].entry != &tombstone)
-		i = (i + 1) & (segment->cap - 1);
-	if (!segment->slots[i].entry)
-		segment->used++;
-	segment->slots[i] = (struct slot){ hash, entry };
-	segment->count++;
+	segment_put(segment, slot_make(hash, entry));
 	table->count++;
 	return 0;
 }
@@ -125,18 +151,16 @@ int table_insert(struct table *table, uint64_t hash, void *entry)
 void table_remove(struct table *table, uint64_t hash, const void *entry)
 {
 	struct segment *segment = &table->segments[hash >> SEGMENT_SHIFT];
-	size_t mask = segment->cap - 1;
-	size_t i = hash & mask;
+	uint64_t slot = slot_make(hash, entry);
+	size_t i;
 
 	assert(segment->cap);
-	while (segment->slots[i].entry != entry) {
-		assert(segment->slots[i].entry);
-		i = (i + 1) & mask;
-	}
-	if (segment->slots[(i + 1) & mask].entry) {
-		segment->slots[i].entry = &tombstone;
+	for (i = home(segment, slot_tag(slot)); segment->slots[i] != slot; i = next(segment, i))
+		assert(segment->slots[i] != EMPTY);
+	if (segment->slots[next(segment, i)] != EMPTY) {
+		segment->slots[i] = TOMBSTONE;
 	} else {
-		segment->slots[i].entry = NULL;
+		segment->slots[i] = EMPTY;
 		segment->used--;
 	}
 	segment->count--;
@@ -152,11 +176,9 @@ void *table_next(const struct table *table, size_t *position)
 		const struct segment *segment = &table->segments[index];
 
 		for (; i < segment->cap; i++) {
-			void *entry = segment->slots[i].entry;
-
-			if (entry && entry != &tombstone) {
+			if (is_entry(segment->slots[i])) {
 				*position = (i + 1) * SEGMENTS + index;
-				return entry;
+				return slot_entry(segment->slots[i]);
 			}
 		}
 		if (index + 1 == SEGMENTS)

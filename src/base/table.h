@@ -2,9 +2,10 @@
 /*
  * table: a hash table of pointers for one thread (the control thread's indexes).
  *
- * Entries are the caller's; the table holds (hash, pointer). It is cut into 256 segments by the top
- * bits of the hash and each segment grows by itself, so that no insertion ever pays for more than
- * 1/256 of the table: a million entries grow in steps of some 100 us.
+ * Entries are the caller's; the table holds their addresses with 16 bits of the hash, 8 octets a
+ * slot and 10 to 13 an entry. It is cut into 256 segments by the top bits of the hash and each
+ * segment grows by itself, so that no insertion ever pays for more than 1/256 of the table: a
+ * million entries grow in steps of some 100 us.
  */
 #ifndef ROSTERD_BASE_TABLE_H
 #define ROSTERD_BASE_TABLE_H

@@ -63,14 +63,23 @@ static const struct entry *find_wildcard(const struct subject *subject,
 	return catalog_find(subject->zone, name, len);
 }
 
-/* The set that answers a question of this type; ANY gets the first one (RFC 8482 4.1). */
-static const struct rrset *choose_set(const struct entry *entry, uint16_t type)
+/*
+ * The set that answers a question of this type, and in *entry whose it is; ANY gets the first one
+ * (RFC 8482 4.1).
+ */
+static const struct rrset *choose_set(const struct entry **entry, uint16_t type)
 {
+	unsigned only_type = (*entry)->only_type;
+
+	if (only_type) {
+		if (type != only_type && type != RR_ANY)
+			return NULL;
+		*entry = entry_from(*entry);
+		return entry_find_own(*entry, (uint16_t)only_type);
+	}
 	if (type != RR_ANY)
-		return entry_find(entry, type);
-	if (entry->only_type)
-		return entry_find(entry, entry->only_type);
-	return entry->n_sets ? entry_rrset(entry, 0) : NULL;
+		return entry_find_own(*entry, type);
+	return (*entry)->n_sets ? entry_rrset(*entry, 0) : NULL;
 }
 
 /*
@@ -100,6 +109,15 @@ static void explain_policy(struct reply *reply, unsigned flags)
 		reply->ede_text = "no healthy instance: the last healthy ones are served";
 	else
 		reply->ede_text = "too few healthy instances: all are served";
+}
+
+/* For a name that has no set of this type laid out: it is made now, or there is none. */
+static void put_without_set(struct reply *reply, const struct subject *subject,
+			    const struct entry *entry)
+{
+	if (!(entry_flags(entry) & (ENTRY_SINGLE | ENTRY_TEXTLESS)) ||
+	    !answer_reply_put_single(reply, subject, entry, reply->query->type))
+		answer_reply_put_soa(reply, subject, entry);
 }
 
 /* Answers for one name. true: it is an alias and the subject is now its target. */
@@ -140,14 +158,14 @@ static bool answer_subject(struct reply *reply, struct subject *subject, struct 
 		answer_reply_put(reply, subject, entry, set);
 		return !(reply->flags & WIRE_TC) && follow_cname(reply, set, name, subject);
 	}
-	set = choose_set(entry, type);
+	set = choose_set(&entry, type);
 	if (flags & (ENTRY_UNSERVED | ENTRY_OPEN | ENTRY_STALE))
 		explain_policy(reply, flags);
 	if (set) {
 		answer_reply_put(reply, subject, entry, set);
 		return false;
 	}
-	answer_reply_put_soa(reply, subject, entry);
+	put_without_set(reply, subject, entry);
 	return false;
 }
 

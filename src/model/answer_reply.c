@@ -2,6 +2,7 @@
 #include "model/answer_reply.h"
 
 #include "model/handout.h"
+#include "model/single.h"
 
 enum {
 	SOA_SERIAL_FROM_END = 20, /* RFC 1035 3.3.13: five numbers end the RDATA */
@@ -14,11 +15,11 @@ static size_t record_len(const uint8_t *record)
 	return RR_RDATA_AT + (size_t)wire_get16(record + RR_RDLENGTH_AT);
 }
 
+/* The entry is no alias. */
 static uint32_t answer_ttl_s(const struct reply *reply, const struct entry *entry,
 			     const struct rrset *set)
 {
-	uint64_t until_ms =
-		atomic_load_explicit(&entry->from->stable_until_ms, memory_order_relaxed);
+	uint64_t until_ms = atomic_load_explicit(&entry->stable_until_ms, memory_order_relaxed);
 
 	if (until_ms >= reply->now_ms + set->ttl_s * UINT64_C(1000))
 		return set->ttl_s;
@@ -326,7 +327,7 @@ void answer_reply_put(struct reply *reply, const struct subject *subject, const 
 	uint8_t *start = reply->writer.at;
 	uint32_t first = 0;
 
-	handout_note(entry->from, reply->now_ms);
+	handout_note(entry, reply->now_ms);
 	if (set->limit && set->limit < set->count) {
 		put_drawn(reply, set);
 	} else {
@@ -347,6 +348,17 @@ void answer_reply_put(struct reply *reply, const struct subject *subject, const 
 		set_serial(reply, subject);
 }
 
+bool answer_reply_put_single(struct reply *reply, const struct subject *subject,
+			     const struct entry *entry, uint16_t type)
+{
+	union single_room room;
+	const struct rrset *set = single_set(entry, subject->zone, type, &room);
+
+	if (set)
+		answer_reply_put(reply, subject, entry, set);
+	return set != NULL;
+}
+
 void answer_reply_put_soa(struct reply *reply, const struct subject *subject,
 			  const struct entry *entry)
 {
@@ -360,7 +372,7 @@ void answer_reply_put_soa(struct reply *reply, const struct subject *subject,
 		return;
 	}
 	copy_records(reply, soa->records, soa->len);
-	ttl_s = answer_ttl_s(reply, entry ? entry : apex, soa);
+	ttl_s = answer_ttl_s(reply, entry_from(entry ? entry : apex), soa);
 	minimum_s = wire_get32(reply->writer.at - SOA_MINIMUM_FROM_END);
 	patch_records(at, reply->writer.at, (uint16_t)(0xc000 | (subject->off + subject->len)),
 		      ttl_s < minimum_s ? ttl_s : minimum_s);

@@ -31,10 +31,15 @@ struct subject {
 
 /*
  * Puts a set into the answer section, drawn and rotated, as many whole records as fit (else TC);
- * with SRV records, if all of them fit, as many addresses of their targets as fit.
+ * with SRV records, if all of them fit, as many addresses of their targets as fit. `entry` is the
+ * one that has the set: no alias.
  */
 void answer_reply_put(struct reply *reply, const struct subject *subject, const struct entry *entry,
 		      const struct rrset *set);
+
+/* The same for a set that is not laid out (model/single.h). false: there is none of this type. */
+bool answer_reply_put_single(struct reply *reply, const struct subject *subject,
+			     const struct entry *entry, uint16_t type);
 
 /*
  * Puts the zone's SOA into the authority section of a negative answer (RFC 2308 3). `entry` is the

@@ -319,6 +319,18 @@ void build_glue(struct build *build, const uint8_t *owner, size_t owner_len, uin
 	note_additional(build, owner_len + RR_RDATA_AT - 2 + len);
 }
 
+struct entry *build_alias(const uint8_t *name, size_t name_len, const struct entry *from,
+			  uint8_t type)
+{
+	struct entry *entry = catalog_entry_new(name, name_len, 0, sizeof(from));
+
+	if (!entry)
+		return NULL;
+	entry->only_type = type;
+	memcpy((uint8_t *)entry + entry->sets_off, &from, sizeof(from));
+	return entry;
+}
+
 struct entry *build_entry(struct build *build, const uint8_t *name, size_t name_len)
 {
 	struct entry *entry;

@@ -63,6 +63,10 @@ void build_target(struct build *build, uint16_t type, const void *rdata, size_t 
 void build_glue(struct build *build, const uint8_t *owner, size_t owner_len, uint16_t type,
 		uint32_t ttl_s, const void *rdata, size_t len);
 
+/* An alias: an entry that shows one type of another one's; see model/entry.h. NULL: no memory. */
+struct entry *build_alias(const uint8_t *name, size_t name_len, const struct entry *from,
+			  uint8_t type);
+
 /* An entry with all sets, for catalog_put(); the caller owns it. NULL when out of memory. */
 struct entry *build_entry(struct build *build, const uint8_t *name, size_t name_len);
 

@@ -265,7 +265,8 @@ struct entry *catalog_entry_new(const uint8_t *name, size_t name_len, size_t n_s
 				size_t sets_len)
 {
 	size_t sets_off = (offsetof(struct entry, name) + name_len + 3) & ~(size_t)3;
-	size_t size = ((sets_off + n_sets * sizeof(struct entry_set) + 7) & ~(size_t)7) + sets_len;
+	size_t table_len = n_sets * sizeof(struct entry_set);
+	size_t size = (n_sets ? (sets_off + table_len + 7) & ~(size_t)7 : sets_off) + sets_len;
 	/* Names are read by whole words: as much must be readable behind them. */
 	size_t least = offsetof(struct entry, name) + name_len + 16;
 	struct entry *entry = calloc(1, size > least ? size : least);
@@ -273,7 +274,6 @@ struct entry *catalog_entry_new(const uint8_t *name, size_t name_len, size_t n_s
 	if (!entry)
 		return NULL;
 	atomic_init(&entry->stable_until_ms, UINT64_MAX);
-	entry->from = entry;
 	entry->n_sets = (uint8_t)n_sets;
 	entry->sets_off = (uint16_t)sets_off;
 	entry->name_len = (uint8_t)name_len;
@@ -283,7 +283,7 @@ struct entry *catalog_entry_new(const uint8_t *name, size_t name_len, size_t n_s
 
 static void set_flags(struct entry *entry, unsigned flags)
 {
-	atomic_store_explicit(&entry->flags, (uint8_t)flags, memory_order_relaxed);
+	atomic_store_explicit(&entry->flags, (uint16_t)flags, memory_order_relaxed);
 }
 
 /* An entry takes the place of `old`: what it knows of the names below comes along. */

@@ -12,7 +12,7 @@
  * bucket and one for the entry, and growth never rebuilds more than 1/1,024 of the names.
  *
  * The table holds names relative to the zone's apex. Every name between the apex and a name with
- * data has an entry too (empty non-terminals: `n_sets` 0), so "exists" is one lookup and NXDOMAIN
+ * data has an entry too (empty non-terminals: ENTRY_EMPTY), so "exists" is one lookup and NXDOMAIN
  * (RFC 8020) needs no scan. Names below a delegation have none.
  */
 #ifndef ROSTERD_MODEL_CATALOG_H
@@ -211,8 +211,9 @@ void catalog_set_zones(struct catalog *catalog, struct zone_list *list);
 void catalog_set_loading(struct catalog *catalog, bool is_loading);
 
 /*
- * A new entry with the name and room for `n_sets` sets of `sets_len` octets in all behind it
- * (sets_off is set, the table and the sets are the caller's to fill). NULL when out of memory.
+ * A new entry with the name and room for `n_sets` sets of `sets_len` octets in all behind it, or
+ * with `n_sets` 0 for `sets_len` octets of something else (sets_off is set, the table and the rest
+ * are the caller's to fill). NULL when out of memory.
  */
 struct entry *catalog_entry_new(const uint8_t *name, size_t name_len, size_t n_sets,
 				size_t sets_len);

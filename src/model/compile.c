@@ -78,7 +78,7 @@ static struct entry *publish(struct compile *compile, const struct compile_zone 
 		return NULL;
 	}
 	atomic_init(&entry->stable_until_ms, stable_until_ms);
-	atomic_init(&entry->flags, policy_flags(&compile->set));
+	atomic_init(&entry->flags, (uint16_t)(entry_flags(entry) | policy_flags(&compile->set)));
 	old = catalog_find(zone->zone, name->name, name->len);
 	if (old)
 		handout_inherit(entry, old, compile->now_ms);
@@ -216,7 +216,7 @@ static void compile_instance(struct compile *compile, const struct compile_zone 
 	compile->set.members[0] = instance;
 	compile->set.n_members = 1;
 	compile->set.mode = POLICY_FIT;
-	publish(compile, zone, &name, compile_set_full(&compile->set, zone, &name, 0), end_ms);
+	publish(compile, zone, &name, compile_set_single(&compile->set, &name), end_ms);
 }
 
 /* ---- Failure policies ---- */
@@ -275,7 +275,8 @@ static void note_departure(struct compile *compile, const struct compile_zone *z
 		compile->departures = grown;
 		compile->cap_departures = cap;
 	}
-	compile->departures[compile->n_departures++] = (struct departure){ instance, entry->from };
+	compile->departures[compile->n_departures++] =
+		(struct departure){ instance, entry_from(entry) };
 }
 
 /*

@@ -5,6 +5,7 @@
 #include "dns/rr.h"
 #include "dns/wire.h"
 #include "model/policy.h"
+#include "model/single.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -341,9 +342,18 @@ static size_t put_txt(uint8_t *rdata, const struct registration *registration)
 	return len;
 }
 
+/* Whether a member has anything to say in TXT. */
+static bool has_texts(const struct compile_set *set)
+{
+	for (size_t i = 0; i < set->n_members; i++)
+		if (set->members[i]->registration->n_meta || set->members[i]->registration->n_tags)
+			return true;
+	return false;
+}
+
 static void build_txt(struct compile_set *set)
 {
-	uint8_t rdata[(LIMIT_META + 1) * (LIMIT_META_TEXT + 1)];
+	uint8_t rdata[SINGLE_TXT_MAX];
 
 	if (set->n_members == 0)
 		return;
@@ -357,29 +367,48 @@ static void build_txt(struct compile_set *set)
 struct entry *compile_set_full(struct compile_set *set, const struct compile_zone *zone,
 			       const struct compile_name *name, uint32_t limit)
 {
+	bool is_textless = set->n_members > 0 && !has_texts(set);
+	struct entry *entry;
+
 	build_begin(&set->build);
 	build_addresses(set, RR_A, limit);
 	build_addresses(set, RR_AAAA, limit);
 	build_srv(set, zone, NULL);
-	build_txt(set);
-	return build_entry(&set->build, name->name, name->len);
+	if (!is_textless)
+		build_txt(set);
+	entry = build_entry(&set->build, name->name, name->len);
+	if (entry && is_textless)
+		atomic_init(&entry->flags, ENTRY_TEXTLESS);
+	return entry;
+}
+
+struct entry *compile_set_single(const struct compile_set *set, const struct compile_name *name)
+{
+	const struct registration *registration = set->members[0]->registration;
+	uint8_t txt[SINGLE_TXT_MAX];
+	struct single_data data = {
+		.ttl_s = set->ttl_s,
+		.v4 = registration->address.has_v4 ? registration->address.v4 : NULL,
+		.v6 = registration->address.has_v6 ? registration->address.v6 : NULL,
+		.priority = registration->priority,
+		.weight = registration->weight,
+		.port = registration->port,
+		.txt = txt,
+		.txt_len = put_txt(txt, registration),
+	};
+
+	return single_entry(name->name, name->len, &data);
 }
 
 struct entry *compile_set_srv(struct compile_set *set, const struct compile_zone *zone,
 			      const struct compile_name *name, const char *port_name,
 			      const struct entry *full)
 {
-	struct entry *entry;
-
+	if (full)
+		return build_alias(name->name, name->len, full, RR_SRV);
 	build_begin(&set->build);
-	if (!full)
-		build_srv(set, zone, port_name);
-	entry = build_entry(&set->build, name->name, name->len);
-	if (entry && full) {
-		entry->from = full;
-		entry->only_type = RR_SRV;
-	}
-	return entry;
+	build_srv(set, zone, port_name);
+	return build_entry(&set->build, name->name, name->len);
 }
 
 void compile_set_init(struct compile_set *set)

@@ -57,9 +57,15 @@ enum compile_set_place {
 enum compile_set_place compile_set_place(const struct compile_set_tier *tier,
 					 const struct instance *instance);
 
-/* An entry of everything that the members have: A, AAAA, SRV, TXT. NULL when out of memory. */
+/*
+ * An entry of everything that the members have: A, AAAA, SRV, TXT, which is not laid out if none
+ * has metadata (model/single.h). NULL when out of memory.
+ */
 struct entry *compile_set_full(struct compile_set *set, const struct compile_zone *zone,
 			       const struct compile_name *name, uint32_t limit);
+
+/* An entry of the only member: the same in few octets (model/single.h). NULL when out of memory. */
+struct entry *compile_set_single(const struct compile_set *set, const struct compile_name *name);
 
 /*
  * An entry of the members' SRV records alone: the same as `full` has, or if it is NULL a set of its

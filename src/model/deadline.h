@@ -18,8 +18,8 @@ enum deadline_kind {
 };
 
 struct deadline {
-	uint32_t position; /* in the heap, from 1; 0: not in it */
-	enum deadline_kind kind;
+	uint32_t position : 30; /* in the heap, from 1; 0: not in it */
+	enum deadline_kind kind : 2;
 };
 
 struct deadline_slot {

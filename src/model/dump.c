@@ -4,6 +4,7 @@
 #include "dns/name.h"
 #include "dns/rr.h"
 #include "dns/wire.h"
+#include "model/single.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -278,10 +279,26 @@ static size_t print_glue(struct buf *out, const struct rrset *ns)
 	return ns->add_count;
 }
 
+static size_t print_single(struct buf *out, struct prefix *prefix, const struct zone *zone,
+			   const struct entry *entry)
+{
+	static const uint16_t order[] = { RR_A, RR_AAAA, RR_SRV, RR_TXT };
+	union single_room room;
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		const struct rrset *set = single_set(entry, zone, order[i], &room);
+
+		n += set ? print_set(out, prefix, zone, set) : 0;
+	}
+	return n;
+}
+
 size_t dump_print_entry(struct buf *out, const struct zone *zone, const struct entry *entry)
 {
 	unsigned flags = entry_flags(entry);
 	const struct rrset *soa = entry_find(entry, RR_SOA);
+	const struct entry *from = entry_from(entry);
 	uint8_t owner[LIMIT_NAME + sizeof(zone->origin)];
 	struct prefix prefix;
 	size_t n = 0;
@@ -293,8 +310,8 @@ size_t dump_print_entry(struct buf *out, const struct zone *zone, const struct e
 	prefix_set_owner(&prefix, owner);
 	if (soa)
 		n += print_set(out, &prefix, zone, soa);
-	for (unsigned i = 0; i < entry->from->n_sets; i++) {
-		const struct rrset *set = entry_rrset(entry->from, i);
+	for (unsigned i = 0; i < from->n_sets; i++) {
+		const struct rrset *set = entry_rrset(from, i);
 
 		if (set == soa || (entry->only_type && entry->only_type != set->type))
 			continue;
@@ -302,6 +319,8 @@ size_t dump_print_entry(struct buf *out, const struct zone *zone, const struct e
 		if ((flags & ENTRY_DELEGATION) && set->type == RR_NS)
 			n += print_glue(out, set);
 	}
+	if (flags & (ENTRY_SINGLE | ENTRY_TEXTLESS))
+		n += print_single(out, &prefix, zone, entry);
 	if (n == 0)
 		buf_print(out, "; %.*s has no record now\n", (int)prefix.owner_len, prefix.text);
 	return n;

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "model/handout.h"
 
+#include <stdbool.h>
+
+static bool has_records(const struct entry *entry)
+{
+	return entry->n_sets > 0 || (entry_flags(entry) & ENTRY_SINGLE);
+}
+
 static uint64_t ttl_ms(const struct entry *entry)
 {
-	uint32_t ttl_s = 0;
+	uint32_t ttl_s = entry_flags(entry) & ENTRY_SINGLE ? entry_single(entry)->ttl_s : 0;
 
 	for (unsigned i = 0; i < entry->n_sets; i++)
 		if (entry_rrset(entry, i)->ttl_s > ttl_s)
@@ -26,7 +33,7 @@ void handout_inherit(struct entry *entry, const struct entry *old, uint64_t now_
 {
 	uint64_t until_ms = handout_end_ms(old), own_ms = ttl_ms(entry);
 
-	if (old->n_sets && until_ms < end_ms(old, now_ms / HANDOUT_TICK_MS))
+	if (has_records(old) && until_ms < end_ms(old, now_ms / HANDOUT_TICK_MS))
 		until_ms = end_ms(old, now_ms / HANDOUT_TICK_MS);
 	if (until_ms > own_ms)
 		atomic_init(&entry->handout, (uint32_t)((until_ms - own_ms - 1) / HANDOUT_TICK_MS));

@@ -11,6 +11,11 @@
 #include <string.h>
 #include <strings.h>
 
+_Static_assert(LIMIT_PORTS <= UINT8_MAX && LIMIT_TAGS <= UINT8_MAX && LIMIT_META <= UINT8_MAX &&
+		       LIMIT_CHECKS <= UINT8_MAX,
+	       "a registration counts them by octets");
+_Static_assert(LIMIT_INSTANCES < 1 << 22, "an instance's position has 22 bits");
+
 /* ---- Labels ---- */
 
 static char lower(char c)

@@ -10,7 +10,10 @@
  *
  * All of it belongs to the control thread. Instances, checks and services are made and freed by the
  * registry alone and are read-only for everybody else; a registration belongs to whoever made it
- * until the registry takes it.
+ * until the registry takes it, and then it keeps a copy.
+ *
+ * There may be a million instances: what each of them has is laid out to take little, which is why
+ * small fields share words.
  */
 #ifndef ROSTERD_MODEL_RECORD_H
 #define ROSTERD_MODEL_RECORD_H
@@ -25,7 +28,7 @@
 
 /* An IPv4 address, an IPv6 address, or both. Octets in network order. */
 struct address {
-	bool has_v4, has_v6;
+	bool has_v4 : 1, has_v6 : 1;
 	uint8_t v4[4];
 	uint8_t v6[16];
 };
@@ -82,18 +85,21 @@ enum admin {
 	ADMINS,
 };
 
-/* Every string is NUL-terminated, heap-allocated and owned by the registration. */
+/*
+ * Every string is NUL-terminated. Every string and list is heap-allocated and owned by the
+ * registration; in the copy that the registry keeps, all stand in one block (model/record_pack.h).
+ */
 struct registration {
-	char *service; /* label, lower case; once applied, the registry's own copy */
+	char *service; /* label, lower case; in the registry's copy, the service's own name */
 	char *id;      /* as given, or the default; 1..LIMIT_ID octets */
 	char *label;   /* record_id_label(id); where that is the id itself, the same pointer */
 	struct address address;
+	uint8_t protocol; /* an enum protocol */
 	uint16_t port;
-	enum protocol protocol;
 	uint16_t priority, weight;
 	uint32_t ttl_s;    /* wish for the service's DNS TTL; 0: none */
 	uint32_t lease_ms; /* 0: no lease */
-	uint16_t n_ports, n_tags, n_meta, n_checks;
+	uint8_t n_ports, n_tags, n_meta, n_checks;
 	struct named_port *ports;
 	char **tags;
 	struct meta *meta; /* short forms (version, region, ...) included */
@@ -126,9 +132,16 @@ enum instance_dirt {
 struct instance {
 	struct service *service;
 	struct registration *registration;
-	enum status reported; /* by heartbeats; passing until one says otherwise */
-	enum status status;   /* the worst of `reported` and the checks */
-	enum admin admin;
+	enum status reported : 2; /* by heartbeats; passing until one says otherwise */
+	enum status status : 2;   /* the worst of `reported` and the checks */
+	enum admin admin : 3;
+	/* registry.c and compile.c alone, to the next empty line */
+	enum instance_dirt dirt : 2;
+	bool is_leaving : 1;    /* safe_after_ms is to be worked out by the next compile */
+	uint32_t position : 22; /* in service->instances */
+	struct deadline deadline;
+	struct instance *dirty_next;
+
 	/*
 	 * The revision with which policy_serves() last ceased to be true; 0: it never did. Those
 	 * that ceased to serve in the same moment have the same one.
@@ -140,13 +153,6 @@ struct instance {
 	struct check **checks;      /* registration->n_checks of them, in its order */
 	/* Down, drain: when the last answer that named it has expired; compile.c sets it. */
 	uint64_t safe_after_ms;
-
-	/* registry.c and compile.c alone */
-	size_t position; /* in service->instances */
-	struct deadline deadline;
-	enum instance_dirt dirt;
-	struct instance *dirty_next;
-	bool is_leaving; /* safe_after_ms is to be worked out by the next compile */
 };
 
 /* Which of its instances a group of a service holds. */
@@ -159,13 +165,13 @@ enum group_kind {
 
 /* Instances of a service that share DNS names of their own. Freed when the last one leaves. */
 struct group {
-	enum group_kind kind;
-	enum protocol protocol; /* GROUP_PROTOCOL, GROUP_PORT */
-	size_t n_members;
+	enum group_kind kind : 8;
+	enum protocol protocol : 8; /* GROUP_PROTOCOL, GROUP_PORT */
 	bool dirty;
 	uint8_t acts; /* compile.c: the enum policy_mode that was told; 0: no failure policy acts */
+	uint32_t position; /* in service->groups */
+	size_t n_members;
 	struct service *service;
-	size_t position; /* in service->groups */
 	struct group *dirty_next;
 	char label[]; /* GROUP_TAG: tag, GROUP_PORT: port name, lower case; else empty */
 };
@@ -178,25 +184,27 @@ enum failure {
 };
 
 struct service {
-	char *name;
+	char *name;            /* stands behind the struct, in its block */
 	uint32_t ttl_s;        /* 0: the server's default */
 	uint32_t answer_limit; /* 0: all members */
-	enum failure failure;
-	uint32_t panic_ppm; /* millionths: below this healthy share all are served; 0: never */
-	size_t n_instances, cap_instances;
-	struct instance **instances;
-	size_t n_groups, cap_groups;
-	struct group **groups;
-	uint64_t revision; /* of its newest change */
-
-	/* registry.c and compile.c alone */
+	uint32_t panic_ppm;    /* millionths: below this healthy share all are served; 0: never */
+	enum failure failure : 8;
+	/* registry.c and compile.c alone, to the next empty line */
 	bool dirty;
 	bool refresh; /* stable_until_ms must be worked out anew */
+
+	size_t n_instances;
+	struct instance **instances;
+	struct group **groups;
+	uint32_t n_groups, cap_groups, cap_instances;
+	/* registry.c and compile.c alone, to the next empty line */
+	struct deadline deadline; /* when to look at stable_until_ms again */
+	uint64_t stable_until_ms; /* no instance enters or leaves answers by itself before */
 	struct service *dirty_next;
 	struct group *dirty_groups;
 	struct instance *dirty_instances;
-	uint64_t stable_until_ms; /* no instance enters or leaves answers by itself before */
-	struct deadline deadline; /* when to look at stable_until_ms again */
+
+	uint64_t revision; /* of its newest change */
 };
 
 enum change_kind {

@@ -2,6 +2,7 @@
 #include "model/registry.h"
 
 #include "model/policy.h"
+#include "model/record_pack.h"
 #include "model/registry_admit.h"
 #include "model/registry_check.h"
 #include "model/registry_dirty.h"
@@ -94,16 +95,14 @@ uint32_t registry_ttl_s(const struct registry *registry, const struct service *s
 
 static struct service *new_service(struct registry *registry, const char *name)
 {
-	struct service *service = calloc(1, sizeof(*service));
+	struct service *service = calloc(1, sizeof(*service) + strlen(name) + 1);
 
 	if (!service)
 		return NULL;
 	service->deadline.kind = DEADLINE_SERVICE;
 	service->stable_until_ms = UINT64_MAX;
-	service->name = strdup(name);
-	if (!service->name ||
-	    table_insert(registry->services, registry_index_hash_name(registry, name), service)) {
-		free(service->name);
+	service->name = strcpy((char *)(service + 1), name);
+	if (table_insert(registry->services, registry_index_hash_name(registry, name), service)) {
 		free(service);
 		return NULL;
 	}
@@ -118,7 +117,6 @@ static void drop_service(struct registry *registry, struct service *service)
 		     service);
 	free(service->instances);
 	free(service->groups);
-	free(service->name);
 	free(service);
 }
 
@@ -130,7 +128,7 @@ static void free_instance(struct instance *instance)
 		registry_check_free(instance->checks[i]);
 	free(instance->checks);
 	free(instance->output);
-	registry_check_release(instance->registration);
+	free(instance->registration);
 	free(instance);
 }
 
@@ -310,7 +308,7 @@ static int reserve_deadlines(struct registry *registry, const struct registratio
 static int reserve(struct service *service)
 {
 	if (service->n_instances == service->cap_instances) {
-		size_t cap = service->cap_instances ? service->cap_instances * 2 : 4;
+		uint32_t cap = service->cap_instances ? service->cap_instances * 2 : 4;
 		struct instance **instances =
 			realloc(service->instances, cap * sizeof(struct instance *));
 
@@ -349,9 +347,11 @@ static void wish_ttl(struct registry *registry, struct service *service, uint32_
 }
 
 /* A new instance, without a status, lease and revision yet. NULL when out of memory. */
-static struct instance *add_instance(struct registry *registry, struct registration *registration)
+static struct instance *add_instance(struct registry *registry,
+				     const struct registration *registration)
 {
 	struct service *service = registry_index_service(registry, registration->service);
+	struct registration *packed = NULL;
 	struct instance *instance = NULL;
 	struct registry_group_list groups;
 	struct check **checks = NULL;
@@ -362,8 +362,9 @@ static struct instance *add_instance(struct registry *registry, struct registrat
 		return NULL;
 	/* Should anything fail below, the next compile finds the service empty and clears it. */
 	registry_dirty_service(registry, service);
+	packed = record_pack(registration, service->name);
 	instance = calloc(1, sizeof(*instance));
-	if (!instance || reserve(service) || reserve_deadlines(registry, registration) ||
+	if (!packed || !instance || reserve(service) || reserve_deadlines(registry, registration) ||
 	    registry_group_make(registry, service, registration, &groups))
 		goto no_memory;
 	instance->service = service;
@@ -374,8 +375,8 @@ static struct instance *add_instance(struct registry *registry, struct registrat
 			 registry_index_hash_instance(registry, service, registration->label),
 			 instance))
 		goto no_memory;
-	registry_check_install(registry, instance, registration, checks);
-	instance->position = service->n_instances;
+	registry_check_install(registry, instance, packed, checks);
+	instance->position = (uint32_t)service->n_instances;
 	service->instances[service->n_instances++] = instance;
 	if (service->n_instances == 1)
 		registry->n_services++;
@@ -384,12 +385,14 @@ static struct instance *add_instance(struct registry *registry, struct registrat
 	return instance;
 no_memory:
 	registry_check_unmake(registry, checks, registration->n_checks);
+	free(packed);
 	free(instance);
 	return NULL;
 }
 
-static enum registry_result create(struct registry *registry, struct registration *registration,
-				   uint64_t now_ms, struct outcome *outcome)
+static enum registry_result create(struct registry *registry,
+				   const struct registration *registration, uint64_t now_ms,
+				   struct outcome *outcome)
 {
 	struct instance *instance = add_instance(registry, registration);
 
@@ -414,22 +417,25 @@ static void forget_report(struct instance *instance)
 }
 
 static enum registry_result update(struct registry *registry, struct instance *instance,
-				   struct registration *registration, uint64_t now_ms,
+				   const struct registration *registration, uint64_t now_ms,
 				   struct outcome *outcome)
 {
 	struct service *service = instance->service;
 	bool served = policy_serves(instance);
+	struct registration *packed = record_pack(registration, service->name);
 	struct registry_group_list groups;
 	struct check **checks;
 
-	if (reserve_deadlines(registry, registration) ||
+	if (!packed || reserve_deadlines(registry, registration) ||
 	    registry_group_make(registry, service, registration, &groups) ||
-	    registry_check_make(registry, instance, registration, &checks))
+	    registry_check_make(registry, instance, registration, &checks)) {
+		free(packed);
 		return no_memory(outcome);
+	}
 	registry_group_join(registry, &groups);
 	registry_group_touch(registry, service, instance->registration, -1);
 	registry_group_touch_namesake(registry, service, registration->label);
-	registry_check_install(registry, instance, registration, checks);
+	registry_check_install(registry, instance, packed, checks);
 	forget_report(instance);
 	tally(registry, instance, -1);
 	instance->status = instance_status(instance);
@@ -444,10 +450,8 @@ static enum registry_result update(struct registry *registry, struct instance *i
 
 /* The same registration again. */
 static enum registry_result renew(struct registry *registry, struct instance *instance,
-				  struct registration *registration, uint64_t now_ms,
-				  struct outcome *outcome)
+				  uint64_t now_ms, struct outcome *outcome)
 {
-	record_registration_free(registration);
 	forget_report(instance);
 	renew_lease(registry, instance, now_ms);
 	restate(registry, instance, now_ms);
@@ -465,15 +469,18 @@ static enum registry_result apply_register(struct registry *registry, const stru
 
 	counters_add(&registry->options.counters->registrations, 1);
 	outcome->instance = NULL;
-	if (result == REGISTRY_CREATED)
-		return create(registry, registration, now_ms, outcome);
-	if (result != REGISTRY_UPDATED)
-		return result;
-	instance = registry_index_label(registry,
-					registry_index_service(registry, registration->service),
-					registration->label);
-	return changes ? update(registry, instance, registration, now_ms, outcome)
-		       : renew(registry, instance, registration, now_ms, outcome);
+	if (result == REGISTRY_CREATED) {
+		result = create(registry, registration, now_ms, outcome);
+	} else if (result == REGISTRY_UPDATED) {
+		instance = registry_index_label(
+			registry, registry_index_service(registry, registration->service),
+			registration->label);
+		result = changes ? update(registry, instance, registration, now_ms, outcome)
+				 : renew(registry, instance, now_ms, outcome);
+	}
+	if (result == REGISTRY_CREATED || result == REGISTRY_UPDATED)
+		record_registration_free(registration);
+	return result;
 }
 
 /* ---- Restoring ---- */
@@ -547,6 +554,7 @@ static enum registry_result apply_restore(struct registry *registry,
 	registry->restored_ms = now_ms;
 	if (is_out(instance->admin))
 		instance->safe_after_ms = inherited_end_ms(registry, instance->service);
+	record_registration_free(restore->registration);
 	outcome->instance = instance;
 	return REGISTRY_CREATED;
 }
@@ -852,7 +860,6 @@ static void free_service(struct service *service)
 		free(service->groups[i]);
 	free(service->instances);
 	free(service->groups);
-	free(service->name);
 	free(service);
 }
 

@@ -181,13 +181,6 @@ undo:
 	return -1;
 }
 
-void registry_check_release(struct registration *registration)
-{
-	if (registration)
-		registration->service = NULL;
-	record_registration_free(registration);
-}
-
 void registry_check_install(struct registry *registry, struct instance *instance,
 			    struct registration *registration, struct check **checks)
 {
@@ -213,10 +206,7 @@ void registry_check_install(struct registry *registry, struct instance *instance
 			registry->options.check_started(registry->options.cookie, checks[i]);
 	}
 	free(old_checks);
-	registry_check_release(old);
-	/* A million instances need not have a million copies of their services' names. */
-	free(registration->service);
-	registration->service = instance->service->name;
+	free(old);
 }
 
 void registry_check_unmake(struct registry *registry, struct check **checks, size_t n)

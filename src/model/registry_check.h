@@ -19,12 +19,12 @@ int registry_check_make(struct registry *registry, struct instance *instance,
 /* Undoes registry_check_make() for an instance that had no checks. NULL is fine. */
 void registry_check_unmake(struct registry *registry, struct check **checks, size_t n);
 
-/* Puts a registration and its checks in place of what the instance had, if anything. */
+/*
+ * Puts a packed registration (model/record_pack.h) and its checks in place of what the instance
+ * had, if anything, and frees that.
+ */
 void registry_check_install(struct registry *registry, struct instance *instance,
 			    struct registration *registration, struct check **checks);
-
-/* Frees a registration that was installed. NULL is fine. */
-void registry_check_release(struct registration *registration);
 
 /*
  * Checks by heartbeats (CHECK_TTL). Arming gives those of an instance that are new their first

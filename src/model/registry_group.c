@@ -45,7 +45,8 @@ static struct group *new_group(struct registry *registry, struct service *servic
 	struct group *group;
 
 	if (service->n_groups == service->cap_groups) {
-		size_t cap = service->cap_groups ? service->cap_groups * 2 : 4;
+		/* Most services have two: all of it, and one protocol. */
+		uint32_t cap = service->cap_groups ? service->cap_groups * 2 : 2;
 		struct group **groups = realloc(service->groups, cap * sizeof(struct group *));
 
 		if (!groups)

@@ -40,7 +40,6 @@ static struct entry *make_entry(const char *text, uint8_t flags, uint32_t number
 
 	ck_assert_ptr_nonnull(entry);
 	atomic_store(&entry->flags, flags);
-	entry->from = entry;
 	struct entry_set *const sets =
 		(struct entry_set *)(void *)((uint8_t *)entry + entry->sets_off);
 	sets[0].type = RR_A;

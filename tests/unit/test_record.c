@@ -263,8 +263,11 @@ START_TEST(equal_means_every_field)
 	CHECK_FIELD(service, other);
 	CHECK_FIELD(id, other);
 	CHECK_FIELD(label, other);
-	CHECK_FIELD(address.has_v4, false);
-	CHECK_FIELD(address.has_v6, true);
+	const struct address none = { .v4 = { 10 } };
+	const struct address both = { .has_v4 = true, .has_v6 = true, .v4 = { 10 } };
+
+	CHECK_FIELD(address, none);
+	CHECK_FIELD(address, both);
 	CHECK_FIELD(address.v4[3], 1);
 	CHECK_FIELD(port, 1);
 	CHECK_FIELD(protocol, PROTOCOL_UDP);
