@@ -91,6 +91,12 @@ static struct entry *publish(struct compile *compile, const struct compile_zone 
 
 /* ---- Groups ---- */
 
+/* Whether it is of a protocol that all instances of its service have. */
+static bool is_whole(const struct group *group)
+{
+	return group->kind == GROUP_PROTOCOL && group->n_members == group->service->n_instances;
+}
+
 /*
  * Publishes a group's names in a zone, or withdraws them where it shows no member. `all` is the
  * service's own entry, for the protocol that all its instances have. Returns the full entry.
@@ -102,8 +108,7 @@ static const struct entry *compile_group(struct compile *compile, const struct c
 	const struct service *service = group->service;
 	struct compile_group_names names = compile_group_names(compile->registry, zone, group);
 	/* Its members are those that the service's own entry was just made of. */
-	bool shares =
-		all && group->kind == GROUP_PROTOCOL && group->n_members == service->n_instances;
+	bool shares = all && is_whole(group);
 	const struct entry *full = NULL;
 	struct entry *entry;
 
@@ -151,16 +156,14 @@ static void compile_groups(struct compile *compile, const struct compile_zone *z
 
 	if (with_all)
 		entry = compile_group(compile, zone, all, NULL, stable_until_ms);
+	for (size_t i = 0; i < service->n_groups; i++)
+		if (is_whole(service->groups[i]) && (service->groups[i]->dirty || with_all))
+			compile_group(compile, zone, service->groups[i], entry, stable_until_ms);
 	for (size_t i = 0; i < service->n_groups; i++) {
 		const struct group *group = service->groups[i];
 
-		if (group->kind == GROUP_PROTOCOL && (group->dirty || with_all))
-			compile_group(compile, zone, group, entry, stable_until_ms);
-	}
-	for (size_t i = 0; i < service->n_groups; i++) {
-		const struct group *group = service->groups[i];
-
-		if (group != all && group->kind != GROUP_PROTOCOL && group->dirty)
+		if (group != all && !is_whole(group) &&
+		    (group->dirty || (with_all && group->kind == GROUP_PROTOCOL)))
 			compile_group(compile, zone, group, NULL, stable_until_ms);
 	}
 }

@@ -164,7 +164,9 @@ static void set_up(void)
 	has_drained = false;
 	n_submitted = 0;
 	base = event_base_new();
-	api = (struct api){ .registry = registry_new(&options), .publish = on_publish };
+	api = (struct api){ .registry = registry_new(&options),
+			    .counters = &counters,
+			    .publish = on_publish };
 	commit_options.base = base;
 	commit_options.registry = api.registry;
 	commit = commit_new(&commit_options);
