@@ -104,8 +104,8 @@ static void stop(struct control *control, int signal_number)
 	struct timeval limit = { .tv_sec = DRAIN_S };
 
 	if (control->is_draining) {
-		event_base_loopbreak(control->base);
-		return;
+		log_event(LOG_WARNING, "stopped", "reason", "a second signal", NULL);
+		_exit(EXIT_SUCCESS); /* what was acknowledged is on disk */
 	}
 	log_event(LOG_INFO, "stopping", "signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT",
 		  NULL);

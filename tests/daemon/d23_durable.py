@@ -287,6 +287,14 @@ def resume(pid):
         pass
 
 
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def check_loading():
     """Not known yet is neither an answer nor a denial."""
     daemon = harness.Daemon()
@@ -315,6 +323,14 @@ def check_loading():
     daemon.stop()
     launch_held(daemon)
     daemon.stop()  # does not wait for what is being read
+    launch_held(daemon)
+    child = children(daemon.process)[0]
+    kill(daemon)
+    resume(child)  # wherever it was stopped: it ends with its parent
+    wait_for(lambda: not is_running(child), 10, "the child ends")
+    daemon.start()
+    expect_equal(len(daemon.addresses("s1.service.local")), 1, "addresses")
+    daemon.stop()
 
 
 # ---- Names that a zone file took meanwhile ----
