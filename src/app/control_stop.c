@@ -124,6 +124,8 @@ static void on_signal(evutil_socket_t fd, short what, void *cookie)
 	(void)what;
 	if (fd == SIGHUP)
 		reload(control);
+	else if (fd == SIGUSR1 && control->api.is_loading)
+		log_event(LOG_ERROR, "dump-failed", "error", "the registry is being read", NULL);
 	else if (fd == SIGUSR1)
 		dump_start(control->dump);
 	else

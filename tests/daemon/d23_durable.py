@@ -305,6 +305,9 @@ def check_loading():
         expect_equal(status, 201, f"{reply if status != 201 else ''}")
     daemon.stop()
     launch_held(daemon)
+    for number, event in ((signal.SIGHUP, "event=reloaded"), (signal.SIGUSR1, "event=dump-failed")):
+        daemon.send_signal(number)
+        wait_for(lambda event=event: event in daemon.log(), 10, event)
     for name in ("s1.service.local", "nothing.service.local", "service.local"):
         reply = daemon.dig(name, "A")
         expect_equal(reply.status, "SERVFAIL", name)
