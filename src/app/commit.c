@@ -162,28 +162,34 @@ static void put_key(struct commit *commit, struct commit_put *put, struct commit
 	TAILQ_INSERT_TAIL(&commit->flight_keys, key, place);
 }
 
+/* Where there is a lot of it, writes do not wait for all of it. */
 static void put_backlog(struct commit *commit, struct commit_put *put)
 {
+	size_t limit = STAILQ_EMPTY(&commit->waiting) ? LIMIT_STORE_BATCH : LIMIT_STORE_BATCH / 4;
 	struct commit_key *key;
 
-	while (put->n < LIMIT_STORE_BATCH &&
-	       (key = commit_backlog_take(commit->backlog, commit->is_flushing)))
+	while (put->n < limit && (key = commit_backlog_take(commit->backlog, commit->is_flushing)))
 		put_key(commit, put, key);
 	if (commit_backlog_count(commit->backlog) == 0)
 		commit->is_flushing = false;
 }
 
-/*
- * A service that is new must not take on what is still stored of an earlier one of that name.
- */
-static void forget_service(struct commit *commit, struct commit_put *put, const char *name)
+static void put_key_now(struct commit *commit, struct commit_put *put, const char *service,
+			const char *id)
 {
-	struct commit_key *key = registry_find_service(commit->options.registry, name)
-					 ? NULL
-					 : commit_backlog_take_key(commit->backlog, name, "");
+	struct commit_key *key = commit_backlog_take_key(commit->backlog, service, id);
 
 	if (key)
 		put_key(commit, put, key);
+}
+
+/* What is new must not take on what is still stored of an earlier one of that name. */
+static void forget_former(struct commit *commit, struct commit_put *put,
+			  const struct subject *subject)
+{
+	put_key_now(commit, put, subject->service, subject->id);
+	if (!registry_find_service(commit->options.registry, subject->service))
+		put_key_now(commit, put, subject->service, "");
 }
 
 static void put_slot(struct commit *commit, struct commit_put *put, struct api_write *write,
@@ -202,8 +208,8 @@ static void put_slot(struct commit *commit, struct commit_put *put, struct api_w
 	/* What says nothing new is written all the same if a slot before it changed that. */
 	if (!changes && !is_touched(commit, &subject))
 		return;
-	if (change->kind == CHANGE_REGISTER)
-		forget_service(commit, put, subject.service);
+	if (outcome.result == REGISTRY_CREATED)
+		forget_former(commit, put, &subject);
 	commit_put_change(put, change, &outcome);
 	write->slots[i].is_stored = true;
 	touch(commit, &subject);

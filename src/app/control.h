@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * control: the control thread, where the write side meets. HTTP requests, check results and
- * deadlines become changes of the registry; one publish at the end of each round of the loop makes
- * them visible in DNS, and only then the replies that reported them go out. So writes that arrive
- * together share one publish.
+ * deadlines become changes of the registry, those that have to survive a restart by way of the disk
+ * (app/commit.h); one publish at the end of each round of the loop makes them visible in DNS, and
+ * only then the replies that reported them go out. So writes that arrive together share one commit
+ * and one publish.
+ *
+ * At start the doors are open before what was registered is read back (app/restore.h): whoever asks
+ * is told to come again.
  *
  * Signals: SIGHUP reads configuration and zone files again (a bad one changes nothing), SIGUSR1
  * dumps the zones (app/dump.h), SIGTERM and SIGINT drain and stop, a second one stops at once.

@@ -116,8 +116,8 @@ static void stop(struct control *control, int signal_number)
 	struct timeval limit = { .tv_sec = DRAIN_S };
 
 	if (control->is_draining) {
-		event_base_loopbreak(control->base);
-		return;
+		log_event(LOG_WARNING, "stopped", "reason", "a second signal", NULL);
+		_exit(EXIT_SUCCESS); /* what was acknowledged is on disk */
 	}
 	log_event(LOG_INFO, "stopping", "signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT",
 		  NULL);
@@ -137,6 +137,8 @@ static void on_signal(evutil_socket_t fd, short what, void *cookie)
 	control_serve_begin_round(control);
 	if (fd == SIGHUP)
 		reload(control);
+	else if (fd == SIGUSR1 && control->api.is_loading)
+		log_event(LOG_ERROR, "dump-failed", "error", "the registry is being read", NULL);
 	else if (fd == SIGUSR1)
 		dump_start(control->dump);
 	else

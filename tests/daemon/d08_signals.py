@@ -44,6 +44,24 @@ def check_end(number, half, limit_s):
     keep.close()
 
 
+def check_impatience():
+    """A second signal does not wait for a request that has begun."""
+    daemon = harness.Daemon("--workers", "2")
+    daemon.register(name="payment", ip="10.0.0.1", port=80)
+    half = socket.create_connection(("127.0.0.1", daemon.http_port), timeout=5)
+    half.sendall(b"POST /registry/register HTTP/1.1\r\nHost: x\r\nContent-Le")
+    daemon.send_signal(signal.SIGTERM)
+    harness.wait_for(lambda: "event=stopping" in daemon.log(), 5, "it stops")
+    began = time.monotonic()
+    daemon.send_signal(signal.SIGTERM)
+    expect_equal(daemon.wait_exit(END_S), 0, "exit status after a second SIGTERM")
+    print(f"a second SIGTERM: {time.monotonic() - began:.2f} s")
+    half.close()
+    daemon.start()
+    expect_equal(daemon.addresses("payment.service.local"), ["10.0.0.1"], "what was acknowledged")
+    daemon.stop()
+
+
 def check_second(daemon):
     """A second server on the same ports is refused, the first one serves on."""
     done = subprocess.run(daemon.command(), capture_output=True, text=True, timeout=20,
@@ -79,6 +97,7 @@ def main():
     check_end(signal.SIGTERM, False, END_S)
     check_end(signal.SIGINT, False, END_S)
     check_end(signal.SIGTERM, True, DRAIN_S)
+    check_impatience()
     check_restart()
 
 

@@ -462,6 +462,27 @@ START_TEST(a_batch_is_bounded)
 }
 END_TEST
 
+START_TEST(a_write_waits_for_no_long_backlog)
+{
+	char id[16];
+
+	for (size_t i = 0; i < 3 * LIMIT_STORE_BATCH; i++) {
+		snprintf(id, sizeof(id), "%zu", i);
+		commit_mend(commit, "a", id);
+	}
+	send_register(0, "b", "x", 1);
+	run();
+	ck_assert_uint_eq(in_flight->n_ops, LIMIT_STORE_BATCH / 4 * 2 + 1);
+	complete(0);
+	ck_assert_int_eq(statuses[0], 201);
+	/* What is new has nothing of what had its id before, though its turn has not come. */
+	send_register(1, "a", "5000", 1);
+	complete(0);
+	ck_assert_ptr_nonnull(strstr(in_flight->ops.data, "-registration:a/5000 -state:a/5000 "
+							  "+registration:a/5000"));
+}
+END_TEST
+
 /* ---- Faults ---- */
 
 START_TEST(a_full_disk)
@@ -592,6 +613,7 @@ int main(void)
 	tcase_add_test(tcase, a_service_that_comes_again_has_no_old_policy);
 	tcase_add_test(tcase, what_contradicts_the_registry_is_mended);
 	tcase_add_test(tcase, a_batch_is_bounded);
+	tcase_add_test(tcase, a_write_waits_for_no_long_backlog);
 	tcase_add_test(tcase, a_full_disk);
 	tcase_add_test(tcase, other_errors_are_unavailable_and_an_empty_batch_finds_the_end);
 	tcase_add_test(tcase, a_disk_that_hangs_is_answered_for_within_a_second);
