@@ -5,7 +5,8 @@
  *
  *   --port P            of the server, at 127.0.0.1
  *   --do WHAT           register, heartbeat: POST of registrations, or renewals; live: GET
- *                       /health/live
+ *                       /health/live; etcd: put of single registrations as etcd takes them
+ *                       (/v3/kv/put)
  *   --first K           the instances K, K + 1, .. have the address 10.0.0.0 + number, port 8080
  *                       and, .. (0)
  *   --instances N       .. so many of them, (1)
@@ -50,7 +51,7 @@
 
 enum {
 	MAX_CONNECTIONS = 256,
-	MAX_OBJECT = 320,
+	MAX_OBJECT = 512,
 	MAX_HEAD = 128,
 	IN_LEN = 8192, /* more than the head of a reply */
 	QUERY_LEN = 256,
@@ -65,6 +66,7 @@ enum task {
 	TASK_REGISTER,
 	TASK_HEARTBEAT,
 	TASK_LIVE,
+	TASK_ETCD,
 };
 
 struct settings {
@@ -172,6 +174,37 @@ static size_t print_heartbeat(char *text, uint32_t instance)
 				id);
 }
 
+/* Base64 (RFC 4648 4) with a NUL behind; returns its length. */
+static size_t print_base64(char *text, const char *octets, size_t len)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char *at = text;
+
+	for (size_t i = 0; i < len; i += 3) {
+		uint32_t bits = 0;
+
+		for (size_t j = 0; j < 3; j++)
+			bits = bits << 8 | (i + j < len ? (uint8_t)octets[i + j] : 0);
+		for (size_t j = 0; j < 4; j++)
+			*at++ = i + j <= len ? digits[bits >> (18 - 6 * j) & 63] : '=';
+	}
+	*at = '\0';
+	return (size_t)(at - text);
+}
+
+static size_t print_put(char *text, uint32_t instance)
+{
+	char object[MAX_OBJECT], name[192], service[64], id[64], key[256], value[MAX_OBJECT * 2];
+
+	print_service(service, sizeof(service), instance);
+	print_id(id, sizeof(id), instance);
+	snprintf(name, sizeof(name), "/services/%s/%s", service, id);
+	print_base64(key, name, strlen(name));
+	print_base64(value, object, print_registration(object, instance));
+	return (size_t)snprintf(text, MAX_OBJECT, "{\"key\":\"%s\",\"value\":\"%s\"}", key, value);
+}
+
 /* Writes the head in front of a body, or alone. */
 static void finish_request(struct request *request, const char *body, size_t body_len)
 {
@@ -179,6 +212,7 @@ static void finish_request(struct request *request, const char *body, size_t bod
 		[TASK_REGISTER] = "POST /registry/register",
 		[TASK_HEARTBEAT] = "POST /registry/heartbeat",
 		[TASK_LIVE] = "GET /health/live",
+		[TASK_ETCD] = "POST /v3/kv/put",
 	};
 	int head_len;
 
@@ -206,6 +240,8 @@ static void write_request(struct request *request, char *body)
 			body[len++] = ',';
 		if (settings.task == TASK_REGISTER)
 			len += print_registration(body + len, request->first + i);
+		else if (settings.task == TASK_ETCD)
+			len += print_put(body + len, request->first + i);
 		else
 			len += print_heartbeat(body + len, request->first + i);
 	}
@@ -552,9 +588,10 @@ static enum task parse_task(const char *text)
 		[TASK_REGISTER] = "register",
 		[TASK_HEARTBEAT] = "heartbeat",
 		[TASK_LIVE] = "live",
+		[TASK_ETCD] = "etcd",
 	};
 
-	for (enum task task = TASK_REGISTER; task <= TASK_LIVE; task++)
+	for (enum task task = TASK_REGISTER; task <= TASK_ETCD; task++)
 		if (strcmp(text, names[task]) == 0)
 			return task;
 	return TASK_NONE;

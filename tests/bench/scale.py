@@ -278,6 +278,72 @@ def run_heartbeats(options, table):
             table.goal(row, statistics.median(rates), bound, more_is_better=True, decimals=0)
 
 
+def run_durable(options, table):
+    """Each acknowledged when it is on disk; etcd, which many keep registrations in, beside."""
+    count = 4000 if options.quick else 40000
+    row = "durable registrations/s, singly, 64 connections"
+    flags = ("--instances", count, "--connections", 64)
+    with a_scene(options) as scene:
+        found = scene.http("register", *flags)
+        commits = scene.metric(r'rosterd_store_commits_total\{result="ok"\}')
+        table.add(row, "rosterd", f"{found.objects / found.seconds:,.0f}",
+                  f"a request, ms: {span(found)}; {found.objects / max(commits, 1):.0f} a commit")
+        table.goal(row, found.objects / found.seconds, 20000, more_is_better=True, decimals=0)
+    if not servers.Etcd.is_installed():
+        print("  etcd (Debian package: etcd-server) is not installed: left out", flush=True)
+        return
+    etcd = servers.Etcd(dataset.Dataset("no instances", [("none", 0)]), options.server_core, FIRST)
+    options.running.append(etcd)
+    etcd.start()
+    command = ["taskset", "-c", str(options.load_core), *FIRST, servers.tool("http_load"),
+               "--port", etcd.port, "--do", "etcd", "--instances", count // 4, "--connections", 64]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          timeout=LIMIT_S, check=False)
+    if done.returncode:
+        etcd.fail(f"under http_load: {done.stderr.strip()}")
+    found = Figures(done.stdout)
+    table.add(row, "etcd", f"{found.objects / found.seconds:,.0f}",
+              f"a put, ms: {span(found)}; without a lease, a check or DNS")
+    etcd.remove()
+    options.running.remove(etcd)
+
+
+def run_start(options, table):
+    """From exec to the first right answer: after a stop, and after a crash."""
+    for count, bound in ((10000, 1),) if options.quick else ((100000, 1), (1000000, 4)):
+        with a_scene(options) as scene:
+            scene.fill(count)
+            last = f"svc{(count - 1) // PER_SERVICE:06}"
+            for label, number in (("SIGTERM", signal.SIGTERM), ("kill -9", signal.SIGKILL)):
+                begin = scene.server.restart(number)
+                n_refused = wait_answer(scene.server, last)
+                seconds = time.monotonic() - begin
+                row = f"{count:,} instances, exec to first right answer, s, after {label}"
+                table.add(row, "rosterd", f"{seconds:.2f}", f"{n_refused} times SERVFAIL before")
+                table.goal(row, seconds, bound)
+            scene.server.pids = servers.descendants(scene.server.process.pid)
+            scene.begun = scene.clocks()
+
+
+def wait_answer(server, label):
+    """How often it said SERVFAIL before it knew the service; it must say nothing else."""
+    n_refused, end = 0, time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        reply = server.ask(label, dataset.TYPE_A, 0.1)
+        if reply is None:  # not listening yet
+            time.sleep(0.001)
+            continue
+        rcode, _, count = dataset.summary(reply)
+        if rcode == 0 and count:
+            return n_refused
+        if rcode != 2:
+            server.fail(f"answers {rcode}, {count} records while it starts")
+        n_refused += 1
+        time.sleep(0.001)
+    server.fail("does not come back")
+    return n_refused
+
+
 FUNCTIONS = {
     "visible": run_visible,
     "arrays": run_arrays,
@@ -286,4 +352,6 @@ FUNCTIONS = {
     "return": run_return,
     "change": run_change,
     "heartbeats": run_heartbeats,
+    "durable": run_durable,
+    "start": run_start,
 }

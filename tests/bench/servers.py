@@ -259,6 +259,48 @@ class Rosterd(Server):
         connection.close()
 
 
+    def restart(self, signal_number):
+        """Ends it and starts it again on the same data; returns when exec was, monotonic."""
+        self.process.send_signal(signal_number)
+        self.process.wait(STOP_S)
+        with open(self.path("log"), "ab") as log:
+            begin = time.monotonic()
+            self.process = subprocess.Popen(
+                ["taskset", "-c", str(self.core), *self.prefix, *self.command()],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
+        return begin
+
+
+class Etcd(Server):
+    """Not a DNS server: registrations are kept in it, for others to make answers of."""
+
+    name = "etcd"
+    program = "etcd"
+    has_data = False
+
+    def command(self):
+        client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{free_port()}"
+        return [find_program("etcd"), "--data-dir", self.path("data"), "--log-level", "error",
+                "--listen-client-urls", client, "--advertise-client-urls", client,
+                "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                "--initial-cluster", f"default={peer}"]
+
+    def wait_ready(self):
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            try:
+                connection.request("GET", "/health")
+                if b'"true"' in connection.getresponse().read():
+                    return
+            except OSError:
+                pass
+            finally:
+                connection.close()
+            time.sleep(0.02)
+        self.fail("is not ready")
+
+
 class Nsd(Server):
     name = "nsd"
     program = "nsd"
