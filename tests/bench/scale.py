@@ -278,16 +278,33 @@ def run_heartbeats(options, table):
             table.goal(row, statistics.median(rates), bound, more_is_better=True, decimals=0)
 
 
+def syncs_per_second(folder):
+    """What the disk can do: a page overwritten and synced, one after the other."""
+    path, n, begin = os.path.join(folder, "sync"), 0, time.monotonic()
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    os.write(fd, bytes(4096))
+    os.fsync(fd)
+    while time.monotonic() < begin + 1:
+        os.pwrite(fd, bytes(4096), 0)
+        os.fdatasync(fd)
+        n += 1
+    os.close(fd)
+    os.unlink(path)
+    return n / (time.monotonic() - begin)
+
+
 def run_durable(options, table):
     """Each acknowledged when it is on disk; etcd, which many keep registrations in, beside."""
     count = 4000 if options.quick else 40000
     row = "durable registrations/s, singly, 64 connections"
     flags = ("--instances", count, "--connections", 64)
     with a_scene(options) as scene:
+        syncs = syncs_per_second(scene.server.folder)
         found = scene.http("register", *flags)
         commits = scene.metric(r'rosterd_store_commits_total\{result="ok"\}')
         table.add(row, "rosterd", f"{found.objects / found.seconds:,.0f}",
-                  f"a request, ms: {span(found)}; {found.objects / max(commits, 1):.0f} a commit")
+                  f"a request, ms: {span(found)}; {found.objects / max(commits, 1):.0f} a commit; "
+                  f"the disk alone: {syncs:,.0f} syncs/s")
         table.goal(row, found.objects / found.seconds, 20000, more_is_better=True, decimals=0)
     if not servers.Etcd.is_installed():
         print("  etcd (Debian package: etcd-server) is not installed: left out", flush=True)
