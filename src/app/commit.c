@@ -18,6 +18,8 @@
 enum {
 	HANG_MS = 900, /* a reply is due within a second */
 	RETRY_MS = 1000,
+	GATHER_MIN_US = 2000, /* what a commit takes that others are worth waiting for */
+	GATHER_MAX_US = 4000,
 	LAZY_MS = 3000, /* how much of the last known statuses a crash may cost */
 	TOUCHED_BITS =
 		14, /* room for four times the keys of a batch and of the write that ends it */
@@ -42,13 +44,20 @@ struct commit {
 	struct store *store; /* NULL: not started */
 	struct queue *done;
 	struct commit_backlog *backlog;
-	struct event *on_done, *round, *hang, *retry, *lazy;
+	struct event *on_done, *round, *hang, *retry, *lazy, *gather;
 	struct writes waiting;
+	size_t n_waiting;
+	/*
+	 * The next batch waits until so many writes are there, or the timer `gather`; 0: for none.
+	 */
+	size_t n_gathered;
 	struct siphash_key hash_key;
 
 	/* The batch that is with the store, if any. */
 	bool in_flight;
+	uint64_t flight_ns; /* since then */
 	struct writes flight_writes;
+	size_t n_flight_writes;
 	struct keys flight_keys;
 
 	/* Hashes of what the batch that is being made has writes for; 0: a free place. */
@@ -227,6 +236,8 @@ static void put_writes(struct commit *commit, struct commit_put *put)
 			break;
 		STAILQ_REMOVE_HEAD(&commit->waiting, entry);
 		STAILQ_INSERT_TAIL(&commit->flight_writes, waiting, entry);
+		commit->n_waiting--;
+		commit->n_flight_writes++;
 		for (size_t i = 0; i < write->n; i++)
 			if (!write->slots[i].status)
 				put_slot(commit, put, write, i);
@@ -255,6 +266,7 @@ static void refuse_waiting(struct commit *commit)
 
 	while ((waiting = STAILQ_FIRST(&commit->waiting))) {
 		STAILQ_REMOVE_HEAD(&commit->waiting, entry);
+		commit->n_waiting--;
 		refuse(commit, waiting);
 		free_waiting(waiting);
 	}
@@ -360,10 +372,46 @@ static void fail(struct commit *commit, int error)
 	end_drain(commit);
 }
 
+/*
+ * Whoever has its reply now writes again at once, if it is one that writes without a pause. Left
+ * alone, such clients fall into two halves, of which one waits for the disk while the other's batch
+ * is on its way, and each commit has half of what it could. So where a commit takes long, the next
+ * one waits a part of that for as many writes as there were.
+ */
+static void gather(struct commit *commit)
+{
+	uint64_t wait_us = (clock_mono_ns() - commit->flight_ns) / 1000;
+	struct timeval limit = { .tv_usec = GATHER_MAX_US };
+
+	if (wait_us < GATHER_MIN_US || commit->n_flight_writes + commit->n_waiting < 2)
+		return;
+	if (wait_us / 2 < GATHER_MAX_US)
+		limit.tv_usec = (suseconds_t)(wait_us / 2);
+	commit->n_gathered = commit->n_flight_writes + commit->n_waiting;
+	event_add(commit->gather, &limit);
+}
+
+static bool is_gathering(const struct commit *commit)
+{
+	return commit->n_waiting < commit->n_gathered && !commit->is_draining;
+}
+
+static void on_gather(evutil_socket_t fd, short what, void *cookie)
+{
+	struct commit *commit = cookie;
+
+	(void)fd;
+	(void)what;
+	commit->n_gathered = 0;
+	start_soon(commit);
+}
+
 static void end_flight(struct commit *commit, int error)
 {
 	commit->in_flight = false;
 	event_del(commit->hang);
+	if (!error)
+		gather(commit);
 	if (error)
 		fail(commit, error);
 	else
@@ -380,6 +428,7 @@ static void start_batch(struct commit *commit)
 		fail(commit, ENOMEM);
 		return;
 	}
+	commit->n_flight_writes = 0;
 	put_backlog(commit, &put);
 	put_writes(commit, &put);
 	if (commit_put_failed(&put)) {
@@ -388,6 +437,9 @@ static void start_batch(struct commit *commit)
 		succeed(commit); /* every one was refused */
 	} else {
 		commit->in_flight = true;
+		commit->flight_ns = clock_mono_ns();
+		commit->n_gathered = 0;
+		event_del(commit->gather);
 		arm(commit->hang, HANG_MS);
 		store_submit(commit->store, put.batch);
 		put.batch = NULL;
@@ -407,7 +459,8 @@ static void on_round(evutil_socket_t fd, short what, void *cookie)
 
 	(void)fd;
 	(void)what;
-	while (commit->store && !commit->in_flight && commit->state == WELL && has_work(commit))
+	while (commit->store && !commit->in_flight && !is_gathering(commit) &&
+	       commit->state == WELL && has_work(commit))
 		start_batch(commit);
 	if (!commit->in_flight && commit->state == WELL)
 		end_drain(commit);
@@ -478,6 +531,7 @@ void commit_put(struct commit *commit, struct api_write *write, struct httpd_req
 	if (waiting && commit->state == WELL && !commit->is_draining) {
 		*waiting = (struct waiting){ .owed = owed, .write = write };
 		STAILQ_INSERT_TAIL(&commit->waiting, waiting, entry);
+		commit->n_waiting++;
 		start_soon(commit);
 		return;
 	}
@@ -558,11 +612,12 @@ struct commit *commit_new(const struct commit_options *options)
 	commit->hang = evtimer_new(options->base, on_hang, commit);
 	commit->retry = evtimer_new(options->base, on_retry, commit);
 	commit->lazy = evtimer_new(options->base, on_lazy, commit);
+	commit->gather = evtimer_new(options->base, on_gather, commit);
 	if (commit->done)
 		commit->on_done = event_new(options->base, queue_fd(commit->done),
 					    EV_READ | EV_PERSIST, on_done, commit);
 	if (commit->backlog && commit->on_done && commit->round && commit->hang && commit->retry &&
-	    commit->lazy && event_add(commit->on_done, NULL) == 0)
+	    commit->lazy && commit->gather && event_add(commit->on_done, NULL) == 0)
 		return commit;
 	commit_free(commit);
 	return NULL;
@@ -616,6 +671,7 @@ void commit_free(struct commit *commit)
 	free_event(commit->hang);
 	free_event(commit->retry);
 	free_event(commit->lazy);
+	free_event(commit->gather);
 	free_writes(&commit->waiting);
 	free_writes(&commit->flight_writes);
 	while ((key = TAILQ_FIRST(&commit->flight_keys))) {
