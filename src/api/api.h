@@ -96,6 +96,11 @@ struct api {
 	bool (*is_ready)(void *cookie);
 	/* Why changes are refused right now; NULL: they are not. */
 	const char *(*trouble)(void *cookie);
+	/*
+	 * Whether a write that this change has to stay behind is still on its way to the disk. Not
+	 * for heartbeats. NULL: none ever is.
+	 */
+	bool (*is_behind)(void *cookie, const struct change *change);
 	/* Makes queries see every change, now. false: there was no memory; it is tried again. */
 	bool (*publish)(void *cookie);
 	/*

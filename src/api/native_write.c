@@ -312,16 +312,19 @@ static bool read_admin(const struct api *api, const struct api_request *request,
 
 /* ---- What has to be on disk first ---- */
 
-/* Whether a change will change what is kept. One that the registry refuses does not. */
-static bool is_durable(const struct registry *registry, const struct change *change)
+/*
+ * Whether a change will change what is kept, or comes behind one that may: what is done with it at
+ * once would be undone by that. One that the registry refuses changes nothing.
+ */
+static bool is_durable(const struct api *api, const struct change *change)
 {
 	struct outcome outcome;
 	bool changes;
 
 	if (change->kind == CHANGE_HEARTBEAT)
 		return false;
-	registry_admit(registry, change, &outcome, &changes);
-	return changes;
+	registry_admit(api->registry, change, &outcome, &changes);
+	return changes || (api->is_behind && api->is_behind(api->cookie, change));
 }
 
 /* Finishes the write now, or says that it waits for the disk. */
@@ -329,7 +332,7 @@ static void hand_over(struct api *api, struct api_write *write, uint64_t now_ms,
 		      struct api_reply *reply)
 {
 	for (size_t i = 0; i < write->n; i++) {
-		if (write->slots[i].status || !is_durable(api->registry, &write->slots[i].change))
+		if (write->slots[i].status || !is_durable(api, &write->slots[i].change))
 			continue;
 		reply->status = 200;
 		reply->write = write;

@@ -60,7 +60,10 @@ struct commit {
 	size_t n_flight_writes;
 	struct keys flight_keys;
 
-	/* Hashes of what the batch that is being made has writes for; 0: a free place. */
+	/*
+	 * Hashes of what the batch that is being made, or is with the store, has writes for; 0: a
+	 * free place.
+	 */
 	uint64_t touched[1u << TOUCHED_BITS];
 
 	enum state state;
@@ -542,6 +545,15 @@ void commit_put(struct commit *commit, struct api_write *write, struct httpd_req
 	commit->options.on_refused(commit->options.cookie, owed, status, message);
 	native_write_free(write);
 	free(waiting);
+}
+
+/* What waits is not known by its keys, and soon over. */
+bool commit_is_behind(struct commit *commit, const struct change *change)
+{
+	const struct subject subject = subject_of(change);
+
+	return !STAILQ_EMPTY(&commit->waiting) ||
+	       (commit->in_flight && is_touched(commit, &subject));
 }
 
 void commit_mend(struct commit *commit, const char *service, const char *id)

@@ -58,6 +58,12 @@ int commit_start(struct commit *commit, struct store *store);
 /* Takes a write over. It may be refused from within. After commit_start() alone. */
 void commit_put(struct commit *commit, struct api_write *write, struct httpd_request *owed);
 
+/*
+ * Whether a write that waits, or is with the store, has to come before this change: if so the
+ * change is to wait behind it, even one that changes nothing yet. None for heartbeats.
+ */
+bool commit_is_behind(struct commit *commit, const struct change *change);
+
 /* The registry has changed: registry_options.changed. */
 void commit_on_change(struct commit *commit, enum event_kind kind, const struct service *service,
 		      const struct instance *instance);

@@ -218,6 +218,13 @@ static const char *trouble(void *cookie)
 	return commit_trouble(control->commit);
 }
 
+static bool is_behind(void *cookie, const struct change *change)
+{
+	const struct control *control = cookie;
+
+	return commit_is_behind(control->commit, change);
+}
+
 static bool publish_now(void *cookie)
 {
 	struct control *control = cookie;
@@ -371,6 +378,7 @@ void control_serve_hook_api(struct control *control, struct api *api)
 {
 	api->is_ready = is_ready;
 	api->trouble = trouble;
+	api->is_behind = is_behind;
 	api->publish = publish_now;
 	api->ask = ask;
 	api->catalog = control->catalog;

@@ -146,6 +146,12 @@ static bool on_publish(void *cookie)
 	return true;
 }
 
+static bool is_behind(void *cookie, const struct change *change)
+{
+	(void)cookie;
+	return commit_is_behind(commit, change);
+}
+
 static void set_up(void)
 {
 	const struct registry_options options = {
@@ -166,6 +172,7 @@ static void set_up(void)
 	base = event_base_new();
 	api = (struct api){ .registry = registry_new(&options),
 			    .counters = &counters,
+			    .is_behind = is_behind,
 			    .publish = on_publish };
 	commit_options.base = base;
 	commit_options.registry = api.registry;
@@ -556,6 +563,46 @@ START_TEST(a_disk_that_hangs_is_answered_for_within_a_second)
 }
 END_TEST
 
+/* Whoever had no reply, and then says how it is to be, is not overtaken by what it said before. */
+START_TEST(a_late_write_undoes_nothing_acknowledged_behind_it)
+{
+	register_now("a", "x");
+	register_now("a", "y");
+	send_request(1, API_DELETE, "/registry/services/a/instances/x", NULL);
+	send_register(2, "a", "z", 1);
+	expect_batch("-registration:a/x -state:a/x +registration:a/z");
+	send_register(3, "a", "x", 1);                                         /* as it still is */
+	send_request(4, API_DELETE, "/registry/services/a/instances/z", NULL); /* not there yet */
+	send_register(5, "a", "y", 1);
+	ck_assert_int_eq(statuses[3], 0);
+	complete(0);
+	expect_batch("+registration:a/x -registration:a/z -state:a/z");
+	complete(0);
+	for (size_t request = 1; request <= 5; request++)
+		ck_assert_int_eq(statuses[request], request == 2 || request == 3 ? 201 : 200);
+	ck_assert_uint_eq(registry_count_instances(api.registry), 2);
+}
+END_TEST
+
+START_TEST(a_disk_that_hangs_stops_no_renewal_but_of_what_it_has)
+{
+	const uint64_t start_ms = clock_mono_ms();
+	const struct change others = { .kind = CHANGE_DEREGISTER,
+				       .deregister = { .service = "a", .id = "y" } };
+
+	register_now("a", "x");
+	send_request(1, API_DELETE, "/registry/services/a/instances/x", NULL);
+	while (!statuses[1] && clock_mono_ms() < start_ms + WAIT_MS)
+		event_base_loop(base, EVLOOP_ONCE);
+	ck_assert_int_eq(statuses[1], 503);
+	send_register(2, "a", "x", 1);
+	ck_assert_int_eq(statuses[2], 503);
+	ck_assert(!commit_is_behind(commit, &others));
+	complete(0);
+	ck_assert_uint_eq(registry_count_instances(api.registry), 0);
+}
+END_TEST
+
 /* ---- The end ---- */
 
 START_TEST(draining_saves_what_is_left)
@@ -617,6 +664,8 @@ int main(void)
 	tcase_add_test(tcase, a_full_disk);
 	tcase_add_test(tcase, other_errors_are_unavailable_and_an_empty_batch_finds_the_end);
 	tcase_add_test(tcase, a_disk_that_hangs_is_answered_for_within_a_second);
+	tcase_add_test(tcase, a_late_write_undoes_nothing_acknowledged_behind_it);
+	tcase_add_test(tcase, a_disk_that_hangs_stops_no_renewal_but_of_what_it_has);
 	tcase_add_test(tcase, draining_saves_what_is_left);
 	tcase_add_test(tcase, draining_gives_up_on_a_disk_that_fails);
 	suite_add_tcase(suite, tcase);
