@@ -152,16 +152,28 @@ static bool is_any_touched(struct commit *commit, const struct api_write *write)
 	return false;
 }
 
-static void touch(struct commit *commit, const struct subject *subject)
+/* What is said of a policy and is so already does not keep other writes from the batch. */
+static bool changes_policy(const struct commit *commit, const struct change *change)
 {
+	const struct service *service;
+
+	if (change->kind != CHANGE_REGISTER)
+		return true;
+	service = registry_find_service(commit->options.registry, change->registration->service);
+	return !service || service->ttl_s != change->registration->ttl_s;
+}
+
+static void touch(struct commit *commit, const struct change *change)
+{
+	const struct subject subject = subject_of(change);
 	uint64_t hash;
 
-	if (subject->id) {
-		hash = key_hash(commit, subject->service, subject->id);
+	if (subject.id) {
+		hash = key_hash(commit, subject.service, subject.id);
 		*touched_place(commit, hash) = hash;
 	}
-	if (subject->is_policy) {
-		hash = key_hash(commit, subject->service, "");
+	if (subject.is_policy && changes_policy(commit, change)) {
+		hash = key_hash(commit, subject.service, "");
 		*touched_place(commit, hash) = hash;
 	}
 }
@@ -224,7 +236,7 @@ static void put_slot(struct commit *commit, struct commit_put *put, struct api_w
 		forget_former(commit, put, &subject);
 	commit_put_change(put, change, &outcome);
 	write->slots[i].is_stored = true;
-	touch(commit, &subject);
+	touch(commit, change);
 }
 
 static void put_writes(struct commit *commit, struct commit_put *put)

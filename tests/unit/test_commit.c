@@ -331,6 +331,32 @@ START_TEST(a_batch_has_one_write_for_an_instance)
 }
 END_TEST
 
+START_TEST(registrations_that_all_want_the_same_ttl_go_together)
+{
+	static const char body[] =
+		"{\"name\":\"a\",\"id\":\"%s\",\"ip\":\"10.0.0.1\",\"port\":1,\"ttl\":%u}";
+	static const struct {
+		const char *id;
+		unsigned ttl_s;
+	} writes[] = { { "x", 7 }, { "y", 7 }, { "z", 7 }, { "u", 8 }, { "v", 7 } };
+	char text[128];
+
+	for (size_t i = 0; i < 5; i++) {
+		snprintf(text, sizeof(text), body, writes[i].id, writes[i].ttl_s);
+		send_request(i, API_POST, "/registry/register", text);
+	}
+	expect_batch("+registration:a/x +policy:a/ttl");
+	complete(0);
+	expect_batch("+registration:a/y +policy:a/ttl +registration:a/z +policy:a/ttl "
+		     "+registration:a/u +policy:a/ttl");
+	complete(0);
+	ck_assert_uint_eq(registry_find_service(api.registry, "a")->ttl_s, 8);
+	expect_batch("+registration:a/v +policy:a/ttl");
+	complete(0);
+	ck_assert_uint_eq(registry_find_service(api.registry, "a")->ttl_s, 7);
+}
+END_TEST
+
 START_TEST(an_array_may_change_an_instance_twice)
 {
 	register_now("a", "x");
@@ -651,6 +677,7 @@ int main(void)
 	tcase_add_test(tcase, a_write_is_applied_when_it_is_on_disk);
 	tcase_add_test(tcase, writes_that_wait_go_together);
 	tcase_add_test(tcase, a_batch_has_one_write_for_an_instance);
+	tcase_add_test(tcase, registrations_that_all_want_the_same_ttl_go_together);
 	tcase_add_test(tcase, an_array_may_change_an_instance_twice);
 	tcase_add_test(tcase, what_is_equal_in_an_array_is_not_written);
 	tcase_add_test(tcase, what_is_refused_when_its_turn_comes_is_not_written);
