@@ -94,9 +94,10 @@ static struct answer_peer peer_of(const struct sockaddr_storage *sockaddr)
 	return peer;
 }
 
-/* Header and question of a reply, with TC. */
-static size_t cut_to_question(uint8_t *message, size_t len)
+/* Header and question of a reply, with TC; to whom speaks EDNS with a bare OPT record. */
+static size_t cut_to_question(const struct answer *answer, uint8_t *message, size_t len)
 {
+	struct wire_writer writer = { .message = message, .end = message + len };
 	size_t end = WIRE_HEADER;
 
 	if (wire_get16(message + 4) == 1) {
@@ -106,7 +107,12 @@ static size_t cut_to_question(uint8_t *message, size_t len)
 	}
 	wire_set16(message + 2, wire_get16(message + 2) | WIRE_TC);
 	memset(message + 6, 0, WIRE_HEADER - 6);
-	return end < len ? end : len;
+	writer.at = message + (end < len ? end : len);
+	if (answer->has_edns && wire_fits(&writer, WIRE_OPT)) {
+		wire_put_opt(&writer, LIMIT_UDP_EDNS, 0, answer->edns_flags, NULL, 0);
+		wire_set16(message + 10, 1);
+	}
+	return (size_t)(writer.at - message);
 }
 
 /* The length of a reply to somebody whom it may hurt; 0: it is left out. */
@@ -123,7 +129,7 @@ static size_t limit_reply(struct udp *udp, const struct answer_peer *peer, uint8
 			       question_len, now_ms)) {
 	case UDP_LIMIT_SLIP:
 		counters_add(&counters->rate_slipped, 1);
-		return cut_to_question(message, len);
+		return cut_to_question(&udp->worker->answer, message, len);
 	case UDP_LIMIT_DROP:
 		counters_add(&counters->rate_limited, 1);
 		return 0;

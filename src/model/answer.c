@@ -293,7 +293,7 @@ size_t answer(struct answer *answer, const struct answer_peer *peer, const struc
 	};
 	unsigned opcode;
 
-	answer->is_proven = false;
+	answer->is_proven = answer->has_edns = false;
 	if (!wire_is_query(message, len)) {
 		count_unread(answer, peer);
 		counters_add(&answer->counters->silent, 1);
@@ -312,6 +312,8 @@ size_t answer(struct answer *answer, const struct answer_peer *peer, const struc
 		.at = message + query.question_end,
 		.end = message + reply_room(peer->transport, &query),
 	};
+	answer->has_edns = query.has_edns;
+	answer->edns_flags = query.edns_flags & WIRE_EDNS_DO;
 	if (query.has_edns)
 		reply.writer.end -= answer_edns_prepare(&edns, answer, &query, peer, time);
 	if (query.has_edns && query.edns_version > 0)

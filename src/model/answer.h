@@ -36,6 +36,9 @@ struct answer {
 	unsigned reader; /* of the catalog, to count by; CATALOG_NOBODY unless the owner sets it */
 	/* The last query had a cookie of ours: its sender's address is not forged. */
 	bool is_proven;
+	/* It had an OPT record, with these flags; so has its reply (RFC 6891 7, RFC 3225 3). */
+	bool has_edns;
+	uint16_t edns_flags;
 };
 
 /* Who asks. */
