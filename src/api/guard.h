@@ -7,8 +7,8 @@
  *            configured name. A page whose own name was pointed at us (DNS rebinding) still says
  *            its own name there.
  *   Origin   is sent by browsers with what scripts and forms ask for: it must be the server's own
- *            (a page of ours), or a configured one (cross-site request forgery). Programs send
- * none.
+ *            (a page of ours), or a configured one (cross-site request forgery).
+ *            Programs send none.
  */
 #ifndef ROSTERD_API_GUARD_H
 #define ROSTERD_API_GUARD_H

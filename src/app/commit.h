@@ -9,11 +9,11 @@
  * it. What the registry changes by itself goes with the batches too (app/commit_backlog.h), so the
  * store always converges to the registry, whatever failed before.
  *
- *   state      entered when                   new writes         left when
- *   well       -                              wait               -
- *   failing    a commit failed                refused at once    a commit succeeds: one is tried
- *                                                                each second, an empty one if need
- * be hanging    a commit takes too long        refused at once    it comes back
+ *   state    entered when             new writes       left when
+ *   well     -                        wait             -
+ *   failing  a commit failed          refused at once  a commit succeeds: one is tried each
+ *                                                      second, be it an empty one
+ *   hanging  a commit takes too long  refused at once  it comes back
  *
  * A write is answered within a second: those of a batch that hangs are told that it is not known
  * whether they are saved, and are applied all the same should they be.
