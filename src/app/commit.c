@@ -267,11 +267,22 @@ static void free_waiting(struct waiting *waiting)
 	free(waiting);
 }
 
+/* The whole of a write, with one reply. */
+static void reply_refused(struct commit *commit, const struct api_write *write,
+			  struct httpd_request *owed, int status, const char *message)
+{
+	struct counters *counters = commit->options.counters;
+
+	counters_add(status == 507 ? &counters->refused_disk_full : &counters->refused_full,
+		     write->n);
+	commit->options.on_refused(commit->options.cookie, owed, status, message);
+}
+
 static void refuse(struct commit *commit, struct waiting *waiting)
 {
 	if (waiting->owed)
-		commit->options.on_refused(commit->options.cookie, waiting->owed, commit->refusal,
-					   commit->trouble);
+		reply_refused(commit, waiting->write, waiting->owed, commit->refusal,
+			      commit->trouble);
 	waiting->owed = NULL;
 }
 
@@ -554,7 +565,7 @@ void commit_put(struct commit *commit, struct api_write *write, struct httpd_req
 		status = 503;
 		message = waiting ? "the server is stopping" : "out of memory";
 	}
-	commit->options.on_refused(commit->options.cookie, owed, status, message);
+	reply_refused(commit, write, owed, status, message);
 	native_write_free(write);
 	free(waiting);
 }

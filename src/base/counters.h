@@ -55,6 +55,8 @@
 	  "changes refused, by status code")                                                    \
 	X(refused_full, "rosterd_changes_refused_total", "code=\"503\"",                        \
 	  "changes refused, by status code")                                                    \
+	X(refused_disk_full, "rosterd_changes_refused_total", "code=\"507\"",                   \
+	  "changes refused, by status code")                                                    \
 	X(checks_passed, "rosterd_checks_total", "result=\"pass\"", "results of health checks") \
 	X(checks_warned, "rosterd_checks_total", "result=\"warn\"", "results of health checks") \
 	X(checks_failed, "rosterd_checks_total", "result=\"fail\"", "results of health checks") \

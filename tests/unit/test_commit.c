@@ -547,6 +547,8 @@ START_TEST(a_full_disk)
 	complete(0);
 	ck_assert_int_eq(statuses[3], 201);
 	ck_assert_uint_eq(atomic_load(&counters.store_errors), 2);
+	ck_assert_uint_eq(atomic_load(&counters.refused_disk_full), 3);
+	ck_assert_uint_eq(atomic_load(&counters.refused_full), 0);
 }
 END_TEST
 
