@@ -43,11 +43,11 @@ struct store_copy {
 	uint64_t generation;     /* the engine's */
 	uint64_t changed_ms;     /* when it first differed from the copy's */
 	atomic_bool is_stopping; /* also read without the mutex */
+	bool is_known;           /* there is a copy, of this generation: */
+	uint64_t copied;
 
 	/* the thread's own */
-	bool is_last;  /* the copy that is being written */
-	bool is_known; /* there is a copy, of this generation: */
-	uint64_t copied;
+	bool is_last;     /* the copy that is being written */
 	uint64_t rest_ms; /* no copy before */
 	int told;         /* the errno that the log has; 0: all is well */
 
@@ -207,8 +207,10 @@ static void run(struct store_copy *copy)
 	counters_add(error ? &copy->errors : &copy->copies, 1);
 	if (error)
 		return;
+	pthread_mutex_lock(&copy->mutex);
 	copy->is_known = true;
 	copy->copied = generation;
+	pthread_mutex_unlock(&copy->mutex);
 }
 
 static bool is_old(const struct store_copy *copy)
