@@ -3,6 +3,7 @@
 
 #include "app/control_serve.h"
 #include "app/control_stop.h"
+#include "app/systemd.h"
 #include "app/zones.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum {
 	COMMENT_MS = 15000, /* proxies close what is quiet for longer */
@@ -26,6 +29,19 @@ static void on_stray(void *cookie, const char *service, const char *id)
 	const struct control *control = cookie;
 
 	commit_mend(control->commit, service, id);
+}
+
+/* Sockets that nobody wants are most likely a mistake in one of two configurations. */
+static void tell_ready(struct control *control)
+{
+	size_t n_unused = listen_set_fini(&control->given);
+
+	if (n_unused)
+		log_event(LOG_WARNING, "sockets-unused", "sockets", log_fmt("%zu", n_unused),
+			  "reason", "no address of the configuration is theirs", NULL);
+	if (systemd_notify(log_fmt("READY=1\nSTATUS=Serving %zu zones.\nMAINPID=%d",
+				   control->conf->n_zones, (int)getpid())))
+		log_event(LOG_WARNING, "notify-failed", "error", strerror(errno), NULL);
 }
 
 static void on_restored(void *cookie, bool ok)
@@ -45,6 +61,7 @@ static void on_restored(void *cookie, bool ok)
 	control->api.is_loading = false;
 	control->is_ready = true;
 	control_serve_arm_deadline(control);
+	tell_ready(control);
 	log_event(LOG_INFO, "ready", "version", PACKAGE_VERSION, "zones",
 		  log_fmt("%zu", control->conf->n_zones), "workers",
 		  log_fmt("%u", control->conf->workers), "revision",
@@ -148,8 +165,10 @@ static int open_http(struct control *control)
 	if (!control->httpd)
 		return -1;
 	for (size_t i = 0; i < conf->n_http; i++) {
-		int fd = listen_tcp(&conf->http[i]);
+		int fd = listen_set_take(&control->given, SOCK_STREAM, false, &conf->http[i]);
 
+		if (fd < 0)
+			fd = listen_tcp(&conf->http[i]);
 		if (fd < 0) {
 			log_event(LOG_ERROR, "listen-failed", "door", "http", "addr",
 				  conf->http[i].text, "error", strerror(errno), "errno",
@@ -167,13 +186,18 @@ static int open_doors(struct control *control)
 {
 	struct conf *conf = control->conf;
 
-	control->workers = workers_new(conf->workers, conf->dns, conf->n_dns, control->catalog,
-				       &control->identity);
+	control->workers = workers_new(conf->workers, conf->dns, conf->n_dns, &control->given,
+				       control->catalog, &control->identity);
 	if (!control->workers || open_http(control))
 		return -1;
 	control->probe = probe_new(control->results, 0);
 	if (!control->probe || workers_start(control->workers))
 		return -1;
+	control->watchdog = watchdog_new(control->base, control->workers);
+	if (!control->watchdog) {
+		log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
+		return -1;
+	}
 	for (size_t i = 0; i < conf->n_dns; i++)
 		log_event(LOG_INFO, "listening", "door", "dns", "addr", conf->dns[i].text, NULL);
 	for (size_t i = 0; i < conf->n_http; i++)
@@ -216,6 +240,7 @@ static void free_results(struct queue *results)
 static void fini(struct control *control)
 {
 	dump_free(control->dump);
+	watchdog_free(control->watchdog);
 	workers_free(control->workers);
 	probe_free(control->probe);
 	control->probe = NULL;
@@ -237,6 +262,7 @@ static void fini(struct control *control)
 	queue_free(control->notes);
 	if (control->base)
 		event_base_free(control->base);
+	listen_set_fini(&control->given);
 	revision_close(control->revision);
 }
 
@@ -246,6 +272,11 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 	char message[512];
 	int status = EXIT_FAILURE;
 
+	if (systemd_take_sockets(&control.given)) {
+		log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
+		zones_free(zones, conf->n_zones);
+		goto out;
+	}
 	control.revision = revision_open(conf->data, message, sizeof(message));
 	if (!control.revision) {
 		log_event(LOG_ERROR, "start-failed", "error", message, NULL);

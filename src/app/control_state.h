@@ -14,6 +14,7 @@
 #include "app/dump.h"
 #include "app/restore.h"
 #include "app/revision.h"
+#include "app/watchdog.h"
 #include "app/watchers.h"
 #include "app/workers.h"
 #include "io/httpd.h"
@@ -40,7 +41,9 @@ struct control {
 	struct events *events;
 	struct watchers *watchers;
 	struct compile *compile;
+	struct listen_set given; /* sockets that others have opened for us */
 	struct workers *workers;
+	struct watchdog *watchdog;
 	struct dump *dump;
 	struct queue *results; /* of the prober */
 	struct probe *probe;

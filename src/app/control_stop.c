@@ -3,6 +3,7 @@
 
 #include "app/control_serve.h"
 #include "app/reload.h"
+#include "app/systemd.h"
 #include "app/zones.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -24,11 +25,12 @@ enum {
 
 static void reload(struct control *control)
 {
+	struct static_zone *zones;
 	struct conf conf;
 	char message[512];
-	struct static_zone *zones =
-		reload_read(control->conf, control->flags, &conf, message, sizeof(message));
 
+	systemd_notify_reloading();
+	zones = reload_read(control->conf, control->flags, &conf, message, sizeof(message));
 	if (!zones)
 		goto fail;
 	if (compile_set_zones(control->compile, zones, conf.n_zones, clock_mono_ms(), message,
@@ -44,9 +46,11 @@ static void reload(struct control *control)
 	control_serve_publish_soon(control);
 	log_event(LOG_INFO, "reloaded", "zones", log_fmt("%zu", conf.n_zones), NULL);
 	conf_fini(&conf);
+	systemd_notify("READY=1");
 	return;
 fail:
 	log_event(LOG_ERROR, "reload-failed", "error", message, "now", "the old one stays", NULL);
+	systemd_notify("READY=1");
 }
 
 static void end_if_drained(struct control *control)
@@ -110,6 +114,7 @@ static void stop(struct control *control, int signal_number)
 	log_event(LOG_INFO, "stopping", "signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT",
 		  NULL);
 	control->is_draining = true;
+	systemd_notify("STOPPING=1");
 	event_add(control->drain_end, &limit);
 	workers_drain(control->workers, on_dns_drained, control);
 	httpd_drain(control->httpd, on_http_idle, control);
