@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "app/control.h"
 
+#include "app/control_replace.h"
 #include "app/control_serve.h"
 #include "app/control_stop.h"
 #include "app/systemd.h"
@@ -21,6 +22,32 @@
 enum {
 	COMMENT_MS = 15000, /* proxies close what is quiet for longer */
 };
+
+/* ---- Doors ---- */
+
+/* Every door is open before the first thread runs, so a failed start has answered nobody. */
+static int open_doors(struct control *control)
+{
+	struct conf *conf = control->conf;
+
+	if (control_replace_open_http(control))
+		return -1;
+	/* Queries come in as soon as there are sockets. */
+	control->workers = workers_new(conf->workers, conf->dns, conf->n_dns, &control->given,
+				       control->catalog, &control->identity);
+	if (!control->workers || workers_start(control->workers))
+		return -1;
+	control->watchdog = watchdog_new(control->base, control->workers);
+	if (!control->watchdog) {
+		log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
+		return -1;
+	}
+	for (size_t i = 0; i < conf->n_dns; i++)
+		log_event(LOG_INFO, "listening", "door", "dns", "addr", conf->dns[i].text, NULL);
+	for (size_t i = 0; i < conf->n_http; i++)
+		log_event(LOG_INFO, "listening", "door", "http", "addr", conf->http[i].text, NULL);
+	return 0;
+}
 
 /* ---- Restoring ---- */
 
@@ -48,6 +75,12 @@ static void on_restored(void *cookie, bool ok)
 {
 	struct control *control = cookie;
 
+	catalog_set_loading(control->catalog, !ok);
+	if (ok && control_replace_is_taking_over(control)) {
+		ok = open_doors(control) == 0;
+		if (ok)
+			control_replace_finish(control);
+	}
 	if (ok && commit_start(control->commit, control->store)) {
 		log_event(LOG_ERROR, "start-failed", "error", strerror(errno), NULL);
 		ok = false;
@@ -57,10 +90,10 @@ static void on_restored(void *cookie, bool ok)
 		event_base_loopbreak(control->base);
 		return;
 	}
-	catalog_set_loading(control->catalog, false);
 	control->api.is_loading = false;
 	control->is_ready = true;
 	control_serve_arm_deadline(control);
+	control_replace_listen(control);
 	tell_ready(control);
 	log_event(LOG_INFO, "ready", "version", PACKAGE_VERSION, "zones",
 		  log_fmt("%zu", control->conf->n_zones), "workers",
@@ -108,11 +141,17 @@ static struct commit *new_commit(struct control *control)
 	return commit_new(&options);
 }
 
-static void set_identity(struct answer_identity *identity, const struct conf *conf)
+static void set_identity(struct control *control)
 {
+	struct answer_identity *identity = &control->identity;
+	const struct conf *conf = control->conf;
+
 	snprintf(identity->id, sizeof(identity->id), "%s", conf->identity);
 	snprintf(identity->version, sizeof(identity->version), "%s", conf->version);
-	siphash_key_init(&identity->cookie_secret);
+	if (control_replace_is_taking_over(control))
+		identity->cookie_secret = control->takeover.cookie_secret;
+	else
+		siphash_key_init(&identity->cookie_secret);
 }
 
 /* The write side without its doors: what needs nothing but memory. */
@@ -121,7 +160,7 @@ static int new_model(struct control *control)
 	/* The start is a change itself: leases and checks begin anew. */
 	uint64_t revision = revision_first(control->revision) + 1;
 
-	set_identity(&control->identity, control->conf);
+	set_identity(control);
 	control->base = new_base();
 	control->results = queue_new();
 	control->notes = queue_new();
@@ -148,61 +187,13 @@ static int new_model(struct control *control)
 	control_serve_hook_api(control, &control->api);
 	if (control->base && control->results && control->notes && control->compile &&
 	    control->commit && control->watchers && control->dump &&
-	    control_serve_init(control) == 0 && control_stop_init(control) == 0) {
+	    control_serve_init(control) == 0 && control_stop_init(control) == 0 &&
+	    control_replace_init_events(control) == 0) {
 		catalog_set_loading(control->catalog, true);
 		return 0;
 	}
 	log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
 	return -1;
-}
-
-static int open_http(struct control *control)
-{
-	struct conf *conf = control->conf;
-
-	control->httpd = httpd_new(control->base, &control->counters, LIMIT_HTTP_REQUEST_MS,
-				   control_serve_on_request, control);
-	if (!control->httpd)
-		return -1;
-	for (size_t i = 0; i < conf->n_http; i++) {
-		int fd = listen_set_take(&control->given, SOCK_STREAM, false, &conf->http[i]);
-
-		if (fd < 0)
-			fd = listen_tcp(&conf->http[i]);
-		if (fd < 0) {
-			log_event(LOG_ERROR, "listen-failed", "door", "http", "addr",
-				  conf->http[i].text, "error", strerror(errno), "errno",
-				  log_fmt("%d", errno), NULL);
-			return -1;
-		}
-		if (httpd_accept(control->httpd, fd))
-			return -1;
-	}
-	return 0;
-}
-
-/* Every door is open before the first thread runs, so a failed start has answered nobody. */
-static int open_doors(struct control *control)
-{
-	struct conf *conf = control->conf;
-
-	control->workers = workers_new(conf->workers, conf->dns, conf->n_dns, &control->given,
-				       control->catalog, &control->identity);
-	if (!control->workers || open_http(control))
-		return -1;
-	control->probe = probe_new(control->results, 0);
-	if (!control->probe || workers_start(control->workers))
-		return -1;
-	control->watchdog = watchdog_new(control->base, control->workers);
-	if (!control->watchdog) {
-		log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
-		return -1;
-	}
-	for (size_t i = 0; i < conf->n_dns; i++)
-		log_event(LOG_INFO, "listening", "door", "dns", "addr", conf->dns[i].text, NULL);
-	for (size_t i = 0; i < conf->n_http; i++)
-		log_event(LOG_INFO, "listening", "door", "http", "addr", conf->http[i].text, NULL);
-	return 0;
 }
 
 static int restore(struct control *control)
@@ -255,6 +246,7 @@ static void fini(struct control *control)
 	catalog_free(control->catalog);
 	control_serve_fini(control);
 	control_stop_fini(control);
+	control_replace_fini(control);
 	free_results(control->results);
 	queue_free(control->results);
 	if (control->notes)
@@ -272,12 +264,13 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 	char message[512];
 	int status = EXIT_FAILURE;
 
+	control_replace_init(&control);
 	if (systemd_take_sockets(&control.given)) {
 		log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
 		zones_free(zones, conf->n_zones);
 		goto out;
 	}
-	control.revision = revision_open(conf->data, message, sizeof(message));
+	control.revision = control_replace_open(&control, message, sizeof(message));
 	if (!control.revision) {
 		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
 		zones_free(zones, conf->n_zones);
@@ -302,15 +295,19 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 		goto out;
 	}
 	free(zones);
-	if (open_doors(&control) || restore(&control))
+	control.probe = probe_new(control.results, 0);
+	if (!control.probe || (!control_replace_is_taking_over(&control) && open_doors(&control)) ||
+	    restore(&control))
 		goto out;
 	if (event_base_dispatch(control.base) >= 0 && !control.has_failed)
 		status = EXIT_SUCCESS;
 	if (control.has_failed)
 		goto out;
-	control_stop_save(&control);
+	if (control.yield != YIELD_DONE)
+		control_stop_save(&control);
 	log_event(LOG_INFO, "stopped", NULL);
 out:
+	takeover_fail(&control.takeover, log_last_error());
 	fini(&control);
 	return status;
 }

@@ -54,6 +54,13 @@ static void publish(struct control *control)
 	control_serve_arm_deadline(control);
 }
 
+void control_serve_drop_replies(struct control *control)
+{
+	for (size_t i = 0; i < control->n_pending; i++)
+		api_reply_fini(&control->pending[i].reply);
+	control->n_pending = 0;
+}
+
 static void on_publish(evutil_socket_t fd, short what, void *cookie)
 {
 	(void)fd;
@@ -155,7 +162,7 @@ static bool is_ready(void *cookie)
 {
 	const struct control *control = cookie;
 
-	return control->is_ready && !control->is_draining;
+	return control->is_ready && !control->is_draining && control->yield == YIELD_NO;
 }
 
 static const char *trouble(void *cookie)
@@ -279,7 +286,8 @@ static void on_results(evutil_socket_t fd, short what, void *cookie)
 		struct probe_result *result = (struct probe_result *)(void *)node;
 
 		node = node->next;
-		apply_result(control, result);
+		if (control->yield != YIELD_DONE)
+			apply_result(control, result);
 		free(result);
 	}
 	control_serve_publish_soon(control);
@@ -361,7 +369,6 @@ void control_serve_fini(struct control *control)
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i])
 			event_free(events[i]);
-	for (size_t i = 0; i < control->n_pending; i++)
-		api_reply_fini(&control->pending[i].reply);
+	control_serve_drop_replies(control);
 	free(control->pending);
 }

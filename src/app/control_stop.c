@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "app/control_stop.h"
 
+#include "app/control_replace.h"
 #include "app/control_serve.h"
 #include "app/reload.h"
 #include "app/systemd.h"
@@ -71,27 +72,50 @@ void control_stop_on_saved_all(void *cookie)
 {
 	struct control *control = cookie;
 
+	if (control->yield != YIELD_NO) {
+		control_replace_on_saved(control);
+		return;
+	}
 	control->commit_drained = true;
 	end_if_drained(control);
 }
 
+/* From a worker's thread. */
+struct note {
+	struct queue_node node;
+	bool is_retired; /* or else: drained */
+};
+
 static void on_notes(evutil_socket_t fd, short what, void *cookie)
 {
 	struct control *control = cookie;
-	struct queue_node *note = queue_take(control->notes);
+	struct queue_node *node = queue_take(control->notes);
 
 	(void)fd;
 	(void)what;
-	control->dns_drained |= note != NULL;
+	for (; node; node = node->next) {
+		if (((struct note *)(void *)node)->is_retired)
+			replace_retired(control->replace);
+		else
+			control->dns_drained = true;
+	}
 	end_if_drained(control);
 }
 
 static void on_dns_drained(void *cookie)
 {
-	static struct queue_node note;
+	static struct note note;
 	struct control *control = cookie;
 
-	queue_push(control->notes, &note);
+	queue_push(control->notes, &note.node);
+}
+
+static void on_dns_retired(void *cookie)
+{
+	static struct note note = { .is_retired = true };
+	struct control *control = cookie;
+
+	queue_push(control->notes, &note.node);
 }
 
 static void on_drain_end(evutil_socket_t fd, short what, void *cookie)
@@ -103,6 +127,15 @@ static void on_drain_end(evutil_socket_t fd, short what, void *cookie)
 	event_base_loopbreak(control->base);
 }
 
+void control_stop_retire(struct control *control)
+{
+	struct timeval limit = { .tv_sec = DRAIN_S };
+
+	control->is_draining = control->http_drained = control->commit_drained = true;
+	event_add(control->drain_end, &limit);
+	workers_retire(control->workers, on_dns_retired, on_dns_drained, control);
+}
+
 static void stop(struct control *control, int signal_number)
 {
 	struct timeval limit = { .tv_sec = DRAIN_S };
@@ -111,10 +144,18 @@ static void stop(struct control *control, int signal_number)
 		log_event(LOG_WARNING, "stopped", "reason", "a second signal", NULL);
 		_exit(EXIT_SUCCESS); /* what was acknowledged is on disk */
 	}
+	/* Half handed over, or half taken over: the other server has what matters. */
+	control->has_failed |= !control->workers;
+	if (control->yield != YIELD_NO || !control->workers) {
+		event_base_loopbreak(control->base);
+		return;
+	}
 	log_event(LOG_INFO, "stopping", "signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT",
 		  NULL);
 	control->is_draining = true;
 	systemd_notify("STOPPING=1");
+	replace_free(control->replace);
+	control->replace = NULL;
 	event_add(control->drain_end, &limit);
 	workers_drain(control->workers, on_dns_drained, control);
 	httpd_drain(control->httpd, on_http_idle, control);
@@ -127,8 +168,12 @@ static void on_signal(evutil_socket_t fd, short what, void *cookie)
 	struct control *control = cookie;
 
 	(void)what;
-	if (fd == SIGHUP)
+	if (fd == SIGHUP && control->yield == YIELD_NO)
 		reload(control);
+	else if (fd == SIGHUP)
+		log_event(LOG_WARNING, "reload-ignored", "reason", "a new server takes over", NULL);
+	else if (fd == SIGUSR2)
+		control_replace_start_successor(control);
 	else if (fd == SIGUSR1 && control->api.is_loading)
 		log_event(LOG_ERROR, "dump-failed", "error", "the registry is being read", NULL);
 	else if (fd == SIGUSR1)
@@ -168,7 +213,7 @@ void control_stop_save(struct control *control)
 
 int control_stop_init(struct control *control)
 {
-	static const int signals[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
+	static const int signals[] = { SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT };
 	struct event_base *base = control->base;
 	bool ok;
 
@@ -188,6 +233,7 @@ void control_stop_fini(struct control *control)
 	struct event *events[] = {
 		control->on_notes,      control->drain_end,     control->on_signals[0],
 		control->on_signals[1], control->on_signals[2], control->on_signals[3],
+		control->on_signals[4],
 	};
 
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)

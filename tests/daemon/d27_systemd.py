@@ -3,6 +3,7 @@
 threads go round, and sockets that it opened itself."""
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -104,6 +105,26 @@ def check_standstill(daemon, manager):
     manager.expect_pings(PINGS)
 
 
+def check_replacement(manager):
+    """The new server says that it is the main process now; the old one does not say STOPPING."""
+    daemon = harness.Daemon(wait=False)
+    launch(daemon, {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(WATCHDOG_US),
+                    "WATCHDOG_PID": "0"})
+    expect_equal(manager.receive(skip=())[0], "READY=1", "the first message")
+    expect(manager.is_quiet(WATCHDOG_US / 1e6), "a ping that another process should send")
+    daemon.send_signal(signal.SIGUSR2)
+    said = manager.receive()
+    expect_equal(said[0], "READY=1", "the next message")
+    pid = int(re.search(r"event=successor-started pid=(\d+)", daemon.log())[1])
+    harness.cleanups.append(lambda: os.kill(pid, signal.SIGKILL) if harness.is_running(pid) else None)
+    expect(f"MAINPID={pid}" in said, f"no MAINPID={pid} in {said}")
+    expect_equal(daemon.wait_exit(), 0, "exit status of the old one")
+    manager.expect_pings(PINGS)
+    os.kill(pid, signal.SIGTERM)
+    expect_equal(manager.receive()[0], "STOPPING=1", "at the end")
+    wait_for(lambda: not harness.is_running(pid), harness.STOP_S, "the new one ends")
+
+
 def check_activation():
     """More workers than sockets, an HTTP socket, and one that nobody wants."""
     daemon = harness.Daemon("--workers", "3", wait=False)
@@ -129,6 +150,7 @@ def main():
     harness.need("dig")
     check_messages(Manager(os.path.join(harness.make_folder(), "notify")))
     check_messages(Manager(f"\0rosterd-test-{os.getpid()}"))
+    check_replacement(Manager(f"\0rosterd-test-new-{os.getpid()}"))
     check_activation()
 
 
