@@ -87,7 +87,8 @@ struct conf_flags {
 	const char *data;
 	const char *workers;
 	const char *export_to, *import_from; /* "-": standard output, input */
-	bool check_only, version, help;
+	bool replace, check_only, version, help;
+	char **argv; /* all of it */
 };
 
 /* Reads argv. false with a one-line message on bad usage. */

@@ -80,6 +80,7 @@
 	X(PAUSE_MS, 250, "ms", "without a look at the clock; the rest is credited to leases")  \
 	X(WORKERS, 256, "threads", "more than any machine of today has use for")               \
 	X(ADDRESSES, 16, "addresses a door", "each is a socket in every worker")               \
+	X(REPLACE_MS, 60000, "ms", "a new server that is not ready by then has failed")        \
 	X(CONF_FILE, 1048576, "octets", "64 zones and 16 addresses need a few KiB")            \
 	X(ZONE_FILE, 67108864, "octets", "read whole by the thread that serves HTTP")
 

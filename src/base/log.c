@@ -13,6 +13,7 @@ enum {
 	LINE_END = 4, /* kept free for "...\n" */
 	FMT_BUFFERS = 8,
 	FMT_SIZE = 512,
+	LEVEL_LEN = sizeof("level=error ") - 1,
 };
 
 struct line {
@@ -81,6 +82,13 @@ static void line_put_pair(struct line *line, const char *key, const char *value)
 		line_put_quoted(line, value);
 }
 
+static _Thread_local char last_error[FMT_SIZE];
+
+const char *log_last_error(void)
+{
+	return last_error;
+}
+
 void log_event(enum log_level level, const char *event, ...)
 {
 	int saved_errno = errno;
@@ -103,6 +111,9 @@ void log_event(enum log_level level, const char *event, ...)
 		memcpy(line.text + line.len, "...", 3);
 		line.len += 3;
 	}
+	if (level == LOG_ERROR)
+		snprintf(last_error, sizeof(last_error), "%.*s", (int)(line.len - LEVEL_LEN),
+			 line.text + LEVEL_LEN);
 	line.text[line.len++] = '\n';
 	while (write(STDERR_FILENO, line.text, line.len) < 0 && errno == EINTR)
 		;

@@ -26,7 +26,8 @@ enum {
  * The states of a connection.
  *
  *   state     until                          then
- *   READING   evhttp has a whole request     OWED
+ *   READING   the first octets of a request  BEGUN
+ *   BEGUN     evhttp has a whole request     OWED
  *             the gate refuses one           REFUSING
  *   OWED      httpd_reply()                  SENDING
  *             httpd_stream_start()           STREAMING
@@ -43,6 +44,7 @@ enum {
  */
 enum peer_state {
 	PEER_READING,
+	PEER_BEGUN,
 	PEER_OWED,
 	PEER_STREAMING,
 	PEER_SENDING,
@@ -85,7 +87,7 @@ struct httpd {
 
 	struct table *by_bufferevent; /* peers whose bufferevent is alive */
 	LIST_HEAD(, peer) peers;
-	size_t n_busy; /* peers that wait for us */
+	size_t n_busy; /* peers that wait for us, or have sent a part of a request */
 
 	void (*on_idle)(void *cookie); /* draining, and still busy */
 	void *idle_cookie;
@@ -107,8 +109,8 @@ static bool has_bufferevent(const void *entry, const void *bufferevent)
 
 static bool is_busy(enum peer_state state)
 {
-	return state == PEER_OWED || state == PEER_STREAMING || state == PEER_SENDING ||
-	       state == PEER_REFUSING;
+	return state == PEER_BEGUN || state == PEER_OWED || state == PEER_STREAMING ||
+	       state == PEER_SENDING || state == PEER_REFUSING;
 }
 
 static void peer_enter(struct peer *peer, enum peer_state state)
@@ -133,6 +135,7 @@ static void peer_set_deadline(struct peer *peer)
 static void on_begin(void *cookie)
 {
 	peer_set_deadline(cookie);
+	peer_enter(cookie, PEER_BEGUN);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *cookie)
@@ -140,8 +143,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *cookie)
 	struct peer *peer = cookie;
 
 	(void)fd, (void)what;
-	if (is_busy(peer->state) ||
-	    (peer->state == PEER_READING && !httpd_gate_is_between(peer->gate)))
+	if (is_busy(peer->state))
 		counters_add(&peer->httpd->counters->limit_http_request_ms, 1);
 	httpd_gate_close(peer->gate);
 }
@@ -598,6 +600,15 @@ void httpd_free(struct httpd *httpd)
 	free(httpd);
 }
 
+/* Whether there is something of a request that nobody has read yet. */
+static bool has_sent(const struct peer *peer)
+{
+	char octet;
+
+	return recv(bufferevent_getfd(httpd_gate_bufferevent(peer->gate)), &octet, 1,
+		    MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void httpd_drain(struct httpd *httpd, void (*on_idle)(void *cookie), void *cookie)
 {
 	struct peer *peer;
@@ -609,7 +620,9 @@ void httpd_drain(struct httpd *httpd, void (*on_idle)(void *cookie), void *cooki
 	{
 		struct httpd_stream_hooks hooks = peer->hooks;
 
-		if (peer->state == PEER_READING && httpd_gate_is_between(peer->gate))
+		if (peer->state == PEER_READING && has_sent(peer))
+			peer_enter(peer, PEER_BEGUN);
+		else if (peer->state == PEER_READING)
 			httpd_gate_close(peer->gate);
 		if (peer->state != PEER_STREAMING)
 			continue;

@@ -90,8 +90,8 @@ void httpd_stream_cut(struct httpd_request *stream);
 
 /*
  * Stops accepting; streams end; replies from now on close their connection; idle connections are
- * closed. Calls back exactly once, when nothing is owed and nothing waits to be sent: possibly from
- * within. Once at most.
+ * closed, requests that have begun to come may still come whole. Calls back exactly once, when
+ * nothing is owed, half there or waits to be sent: possibly from within. Once at most.
  */
 void httpd_drain(struct httpd *httpd, void (*on_idle)(void *cookie), void *cookie);
 

@@ -240,11 +240,6 @@ int httpd_gate_status(const struct httpd_gate *gate, const char **reason)
 	return gate->head.status;
 }
 
-bool httpd_gate_is_between(const struct httpd_gate *gate)
-{
-	return gate->state == GATE_HEAD && !gate->is_begun;
-}
-
 void httpd_gate_send(struct httpd_gate *gate)
 {
 	bufferevent_flush(gate->filter, EV_WRITE, BEV_NORMAL);

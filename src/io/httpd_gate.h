@@ -35,9 +35,6 @@ struct bufferevent *httpd_gate_bufferevent(struct httpd_gate *gate);
 /* The HTTP status that the present request is refused with, and why (static); 0: it is good. */
 int httpd_gate_status(const struct httpd_gate *gate, const char **reason);
 
-/* Whether nothing of a request has come since the last one. */
-bool httpd_gate_is_between(const struct httpd_gate *gate);
-
 /*
  * Sends what evhttp has written. To be called after evhttp_send_reply(): it writes before it allows
  * writing, which a filter does not notice.

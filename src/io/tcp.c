@@ -54,7 +54,8 @@ struct tcp {
 	int fd;
 	size_t n_connections;
 	struct connections connections;
-	void (*on_drained)(void *cookie); /* NULL: not draining */
+	bool is_draining;
+	void (*on_drained)(void *cookie); /* draining, and there are connections */
 	void *drained_cookie;
 
 	/* Each connection uses these for the time of one event. */
@@ -255,8 +256,13 @@ static void serve(struct connection *connection, size_t len)
 	}
 	if (used)
 		touch(connection);
-	if (connection->is_closing && !connection->out)
+	if (connection->out)
+		return;
+	if (connection->is_closing)
 		connection_free(connection);
+	else if (tcp->is_draining)
+		/* Closing over queries that have come would reset the replies too: look again. */
+		event_active(connection->readable, EV_READ, 0);
 }
 
 /* Reads what is there, behind what was kept, and answers it. May free the connection. */
@@ -270,7 +276,8 @@ static void read_queries(struct connection *connection)
 		memcpy(tcp->in, connection->in, kept);
 	n = recv(connection->fd, tcp->in + kept, READ_LEN, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-		if (connection->is_closing)
+		/* While we drain, what has begun to come may still come whole. */
+		if (connection->is_closing || (tcp->is_draining && !kept))
 			connection_free(connection);
 		return;
 	}
@@ -479,13 +486,10 @@ void tcp_drain(struct tcp *tcp, void (*on_drained)(void *cookie), void *cookie)
 
 	event_del(tcp->acceptable);
 	event_del(tcp->accept_timer);
+	tcp->is_draining = true;
 	while (connection) {
 		struct connection *next = TAILQ_NEXT(connection, by_age);
 
-		/* Queries that have come are answered; closing over them would reset replies too.
-		 */
-		connection->is_closing = true;
-		event_del(connection->readable);
 		if (!connection->out)
 			read_queries(connection);
 		connection = next;

@@ -23,7 +23,8 @@ void tcp_free(struct tcp *tcp);
 
 /*
  * On the worker's thread: accepts no more, and ends every connection once the replies that it is
- * owed are written. Calls back once there is none left, at once if there is none.
+ * owed are written; one that has sent a part of a query may send the rest. Calls back once there is
+ * none left, at once if there is none. Whoever shares the socket gets the connections that wait.
  */
 void tcp_drain(struct tcp *tcp, void (*on_drained)(void *cookie), void *cookie);
 

@@ -451,7 +451,8 @@ START_TEST(bad_usage)
 	check_usage("--wrkers 3", "unknown flag '--wrkers', did you mean '--workers'?");
 	check_usage("--wrkers=3", "unknown flag '--wrkers', did you mean '--workers'?");
 	check_usage("-v", "unknown flag '-v' (known: -c, --zone, --dns, --http, --data, "
-			  "--workers, --check-config, --export, --import, --version, --help)");
+			  "--workers, --replace, --check-config, --export, --import, --version, "
+			  "--help)");
 	check_usage("x", "unexpected argument 'x'");
 	check_usage("--dns", "--dns needs a value: ADDR@PORT");
 	check_usage("--export", "--export needs a value: FILE");

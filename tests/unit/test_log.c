@@ -46,6 +46,15 @@ START_TEST(plain_line)
 }
 END_TEST
 
+START_TEST(last_error_is_kept)
+{
+	ck_assert_str_eq(log_last_error(), "");
+	log_event(LOG_ERROR, "start-failed", "error", "no luck", NULL);
+	log_event(LOG_INFO, "stopped", NULL);
+	ck_assert_str_eq(log_last_error(), "event=start-failed error=\"no luck\"");
+}
+END_TEST
+
 START_TEST(text_from_a_peer_cannot_fake_a_line)
 {
 	log_event(LOG_INFO, "e", "a", "x\nlevel=error event=fake", "b", "q\"\\", "c", "k=v", "d",
@@ -106,6 +115,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, plain_line);
+	tcase_add_test(tcase, last_error_is_kept);
 	tcase_add_test(tcase, text_from_a_peer_cannot_fake_a_line);
 	tcase_add_test(tcase, longest_line_ends_in_dots);
 	tcase_add_test(tcase, errno_is_kept);
