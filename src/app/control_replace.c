@@ -186,9 +186,14 @@ static void yield(void *cookie)
 	watchers_drain(control->watchers);
 }
 
-/* Nothing that has a reply owed may be left when the port goes. */
+/*
+ * Nothing that has a reply owed may be left when the port goes. From here on nothing changes the
+ * registry, or its revision: the new server may be writing it down already.
+ */
 static void freeze(struct control *control)
 {
+	event_del(control->publish);
+	event_del(control->on_results);
 	/* Time in which nobody can renew anything is nobody's fault (base/server_clock.h). */
 	event_del(control->tick);
 	event_del(control->deadline);
@@ -286,10 +291,11 @@ static void resume(void *cookie)
 		event_base_loopbreak(control->base);
 		return;
 	}
+	event_add(control->on_results, NULL);
 	control_serve_tick(control);
 	commit_resume(control->commit);
 	watchers_resume(control->watchers);
-	control_serve_arm_deadline(control);
+	control_serve_publish_soon(control);
 	log_event(LOG_INFO, "resumed", NULL);
 }
 

@@ -30,7 +30,7 @@ def check_end(number, half, limit_s):
             for port in [daemon.dns_port] * 5 + [daemon.http_port] * 5]
     if half:
         idle[0].sendall(b"\0\x20half")
-        idle[5].sendall(b"POST /registry/register HTTP/1.1\r\nHost: x\r\nContent-Le")
+        idle[5].sendall(b"POST /registry/register HTTP/1.1\r\nHost: localhost\r\nContent-Le")
     keep = http.client.HTTPConnection("127.0.0.1", daemon.http_port, timeout=5)
     keep.request("GET", "/health/live")
     expect_equal(keep.getresponse().read() != b"", True, "a reply on a kept connection")
@@ -50,7 +50,7 @@ def check_impatience():
     daemon = harness.Daemon("--workers", "2")
     daemon.register(name="payment", ip="10.0.0.1", port=80)
     half = socket.create_connection(("127.0.0.1", daemon.http_port), timeout=5)
-    half.sendall(b"POST /registry/register HTTP/1.1\r\nHost: x\r\nContent-Le")
+    half.sendall(b"POST /registry/register HTTP/1.1\r\nHost: localhost\r\nContent-Le")
     daemon.send_signal(signal.SIGTERM)
     harness.wait_for(lambda: "event=stopping" in daemon.log(), 5, "it stops")
     began = time.monotonic()
@@ -68,7 +68,7 @@ def check_slow_peers():
     daemon = harness.Daemon("--workers", "2")
     daemon.register(name="payment", ip="10.0.0.1", port=80)
     query = wire.frame(wire.query(7, "payment.service.local"))
-    request = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
     dns = [socket.create_connection(("127.0.0.1", daemon.dns_port), timeout=5) for _ in range(2)]
     http = [socket.create_connection(("127.0.0.1", daemon.http_port), timeout=5) for _ in range(2)]
     for clients, whole, part in ((dns, query, 9), (http, request, 20)):
