@@ -48,6 +48,7 @@ void conf_fini(struct conf *conf)
 	free(conf->dns);
 	free(conf->http);
 	free(conf->data);
+	free(conf->user);
 	*conf = (struct conf){ 0 };
 }
 
@@ -171,7 +172,7 @@ int conf_load(struct conf *conf, const struct conf_flags *flags, char *message, 
 {
 	char *zone_dir = NULL;
 
-	*conf = (struct conf){ 0 };
+	*conf = (struct conf){ .sandbox = true };
 	if (flags->file && conf_file_read(flags->file, conf, &zone_dir, message, message_size) < 0)
 		goto err;
 	if (apply_flags(conf, flags, message, message_size) < 0)

@@ -12,6 +12,8 @@
  *       identity: dns1
  *       version: none of your business
  *       check-loopback: false
+ *       user: rosterd
+ *       sandbox: true
  *     zone:
  *       - domain: service.local
  *         file: service.local.zone
@@ -68,6 +70,8 @@ struct conf {
 	char identity[CONF_SAYING]; /* "": not told */
 	char version[CONF_SAYING];  /* "": not told */
 	enum conf_loopback check_loopback;
+	char *user; /* "name" or "name:group"; NULL: whoever starts us */
+	bool sandbox;
 };
 
 /* What the command line says. Strings point into argv. */

@@ -4,6 +4,7 @@
 #include "api/native.h"
 #include "app/dump.h"
 #include "app/revision.h"
+#include "app/sandbox.h"
 #include "app/watchers.h"
 #include "app/workers.h"
 #include "app/zones.h"
@@ -306,6 +307,8 @@ static void warn_fixed(const struct conf *old, const struct conf *new)
 		{ "data", strcmp(old->data, new->data) == 0 },
 		{ "identity", strcmp(old->identity, new->identity) == 0 },
 		{ "version", strcmp(old->version, new->version) == 0 },
+		{ "user", strcmp(old->user ? old->user : "", new->user ? new->user : "") == 0 },
+		{ "sandbox", old->sandbox == new->sandbox },
 	};
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
@@ -550,6 +553,17 @@ static int open_http(struct control *control)
 	return 0;
 }
 
+static int seal(const struct conf *conf)
+{
+	const struct sandbox_options options = { .is_on = conf->sandbox };
+	char message[512];
+
+	if (sandbox_seal(&options, message, sizeof(message)) == 0)
+		return 0;
+	log_event(LOG_ERROR, "start-failed", "error", message, NULL);
+	return -1;
+}
+
 /* Every door is open before the first thread runs, so a failed start has answered nobody. */
 static int open_doors(struct control *control)
 {
@@ -557,7 +571,7 @@ static int open_doors(struct control *control)
 
 	control->workers = workers_new(conf->workers, conf->dns, conf->n_dns, control->catalog,
 				       &control->identity);
-	if (!control->workers || open_http(control))
+	if (!control->workers || open_http(control) || seal(conf))
 		return -1;
 	control->probe = probe_new(control->results, 0);
 	if (!control->probe || workers_start(control->workers))

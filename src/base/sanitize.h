@@ -10,9 +10,22 @@
 #if __has_feature(thread_sanitizer)
 #define SANITIZE_THREAD 1
 #endif
+#if __has_feature(address_sanitizer)
+#define SANITIZE_ADDRESS 1
+#endif
 #endif
 #if defined(__SANITIZE_THREAD__)
 #define SANITIZE_THREAD 1
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZE_ADDRESS 1
+#endif
+
+/* Whether there is a sanitizer in the process that makes system calls of its own. */
+#if defined(SANITIZE_THREAD) || defined(SANITIZE_ADDRESS)
+#define SANITIZE_ANY 1
+#else
+#define SANITIZE_ANY 0
 #endif
 
 #ifdef SANITIZE_THREAD
