@@ -59,8 +59,8 @@ static void raise_descriptors(void)
 
 static void on_libevent_log(int severity, const char *message)
 {
-	log_event(severity == EVENT_LOG_ERR ? LOG_ERROR : LOG_WARNING, "libevent", "error", message,
-		  NULL);
+	log_peer_event(severity == EVENT_LOG_ERR ? LOG_ERROR : LOG_WARNING, "libevent", "error",
+		       message, NULL);
 }
 
 /* As the configured user: what a reload will want to read is better missed now. */

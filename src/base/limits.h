@@ -66,6 +66,7 @@
 	X(WATCH_EVENTS, 1000, "events a reply", "of a long poll; more come with the next")     \
 	X(JSON_DEPTH, 16, "levels", "ours need four")                                          \
 	/* process */                                                                          \
+	X(LOG_LINES, 10, "lines a second", "of what strangers cause; then they are counted")   \
 	X(WORKERS, 256, "threads", "more than any machine of today has use for")               \
 	X(ADDRESSES, 16, "addresses a door", "each is a socket in every worker")               \
 	X(CONF_FILE, 1048576, "octets", "64 zones and 16 addresses need a few KiB")            \
