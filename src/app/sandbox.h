@@ -37,6 +37,7 @@ int sandbox_check_user(const char *user, char *message, size_t message_size);
  */
 int sandbox_enter(const struct sandbox_options *options, char *message, size_t message_size);
 
+/* Once more changes nothing. */
 int sandbox_seal(const struct sandbox_options *options, char *message, size_t message_size);
 
 #endif

@@ -397,8 +397,6 @@ static int load(scmp_filter_ctx filter)
 	if (error == 0)
 		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (error == 0)
-		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
-	if (error == 0)
 		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (error == 0)
 		error = fill(filter);

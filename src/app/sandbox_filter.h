@@ -3,10 +3,10 @@
  * sandbox_filter: the system calls that are left (seccomp), for all threads and for whatever they
  * start. A part of sandbox.
  *
- * What is not in the tables fails with ENOSYS, as on a kernel that does not have it, and the kernel
- * logs it: libraries know how to go on without, so that a newer one, or a successor of a newer
- * version, does not fall over a call that nobody foresaw. What only an attacker would call ends the
- * process.
+ * What is not in the tables fails with ENOSYS, as on a kernel that does not have it: libraries know
+ * how to go on without, so that a newer one, or a successor of a newer version, does not fall over
+ * a call that nobody foresaw. The kernel does not log it, since the C library tries clone3 for each
+ * thread. What only an attacker would call ends the process, and the kernel logs that.
  *
  * A filter cannot look at paths: who may open which file is the business of the user and of the
  * service manager. Nor can it know which program execve() starts; that program is held by the same
