@@ -60,6 +60,7 @@ void conf_fini(struct conf *conf)
 	free(conf->rate_limit.allow);
 	free(conf->http);
 	free(conf->data);
+	free(conf->user);
 	*conf = (struct conf){ 0 };
 }
 
@@ -195,7 +196,10 @@ int conf_load(struct conf *conf, const struct conf_flags *flags, char *message, 
 {
 	char *zone_dir = NULL;
 
-	*conf = (struct conf){ .rate_limit = { .rate = DEFAULT_RATE, .slip = DEFAULT_SLIP } };
+	*conf = (struct conf){
+		.rate_limit = { .rate = DEFAULT_RATE, .slip = DEFAULT_SLIP },
+		.sandbox = true,
+	};
 	if (flags->file && conf_file_read(flags->file, conf, &zone_dir, message, message_size) < 0)
 		goto err;
 	if (apply_flags(conf, flags, message, message_size) < 0)

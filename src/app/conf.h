@@ -15,6 +15,8 @@
  *       rate-limit: {rate: 200, slip: 2, allow: [10.0.0.0/8]}
  *       http-names: [rosterd.example.net]
  *       http-origins: [https://ops.example.net]
+ *       user: rosterd
+ *       sandbox: true
  *     zone:
  *       - domain: service.local
  *         file: service.local.zone
@@ -75,6 +77,8 @@ struct conf {
 	enum conf_loopback check_loopback;
 	struct udp_limit_options rate_limit;
 	struct guard guard;
+	char *user; /* "name" or "name:group"; NULL: whoever starts us */
+	bool sandbox;
 };
 
 /* What the command line says. Strings point into argv. */

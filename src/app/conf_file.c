@@ -29,7 +29,7 @@ struct key {
 };
 
 enum {
-	KEYS_MAX = 16 /* of one mapping */
+	KEYS_MAX = 32 /* of one mapping */
 };
 
 /* ---- Errors ---- */
@@ -273,17 +273,48 @@ static int apply_version(struct reader *reader, const yaml_node_t *value, void *
 	return read_saying(reader, value, ((struct conf *)target)->version);
 }
 
-static int apply_check_loopback(struct reader *reader, const yaml_node_t *value, void *target)
+static int read_bool(struct reader *reader, const yaml_node_t *value, bool *is_true)
 {
-	struct conf *conf = target;
 	const char *text = read_text(reader, value);
 
 	if (!text)
 		return -1;
 	if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
 		return fail_value(reader, value, "is neither true nor false");
-	conf->check_loopback = *text == 't' ? CONF_LOOPBACK_YES : CONF_LOOPBACK_NO;
+	*is_true = *text == 't';
 	return 0;
+}
+
+static int apply_check_loopback(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	struct conf *conf = target;
+	bool is_true;
+
+	if (read_bool(reader, value, &is_true) < 0)
+		return -1;
+	conf->check_loopback = is_true ? CONF_LOOPBACK_YES : CONF_LOOPBACK_NO;
+	return 0;
+}
+
+static int read_copy(struct reader *reader, const yaml_node_t *value, char **copy)
+{
+	const char *text = read_text(reader, value);
+
+	if (!text)
+		return -1;
+	*copy = strdup(text);
+	return *copy ? 0 : fail_memory(reader, value);
+}
+
+/* Whether there is such a user is not for a reload to ask. */
+static int apply_user(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_copy(reader, value, &((struct conf *)target)->user);
+}
+
+static int apply_sandbox(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_bool(reader, value, &((struct conf *)target)->sandbox);
 }
 
 static int read_number(struct reader *reader, const yaml_node_t *value, uint32_t max,
@@ -406,19 +437,11 @@ static const struct key server_keys[] = {
 	{ "rate-limit", apply_rate_limit },
 	{ "http-names", apply_http_names },
 	{ "http-origins", apply_http_origins },
+	{ "user", apply_user },
+	{ "sandbox", apply_sandbox },
 };
 
 /* ---- zone ---- */
-
-static int read_copy(struct reader *reader, const yaml_node_t *value, char **copy)
-{
-	const char *text = read_text(reader, value);
-
-	if (!text)
-		return -1;
-	*copy = strdup(text);
-	return *copy ? 0 : fail_memory(reader, value);
-}
 
 static int apply_domain(struct reader *reader, const yaml_node_t *value, void *target)
 {

@@ -4,6 +4,7 @@
 #include "app/control_replace.h"
 #include "app/control_serve.h"
 #include "app/control_stop.h"
+#include "app/sandbox.h"
 #include "app/systemd.h"
 #include "app/zones.h"
 #include "base/clock.h"
@@ -26,6 +27,17 @@ enum {
 
 /* ---- Doors ---- */
 
+static int seal(const struct conf *conf)
+{
+	const struct sandbox_options options = { .is_on = conf->sandbox };
+	char message[512];
+
+	if (sandbox_seal(&options, message, sizeof(message)) == 0)
+		return 0;
+	log_event(LOG_ERROR, "start-failed", "error", message, NULL);
+	return -1;
+}
+
 /* Every door is open before the first thread runs, so a failed start has answered nobody. */
 static int open_doors(struct control *control)
 {
@@ -33,10 +45,16 @@ static int open_doors(struct control *control)
 
 	if (control_replace_open_http(control))
 		return -1;
-	/* Queries come in as soon as there are sockets. */
 	control->workers = workers_new(conf->workers, conf->dns, conf->n_dns, &control->given,
 				       control->catalog, &control->identity, &conf->rate_limit);
-	if (!control->workers || workers_start(control->workers))
+	return control->workers ? 0 : -1;
+}
+
+static int start_workers(struct control *control)
+{
+	struct conf *conf = control->conf;
+
+	if (workers_start(control->workers))
 		return -1;
 	control->watchdog = watchdog_new(control->base, control->workers);
 	if (!control->watchdog) {
@@ -78,7 +96,8 @@ static void on_restored(void *cookie, bool ok)
 
 	catalog_set_loading(control->catalog, !ok);
 	if (ok && control_replace_is_taking_over(control)) {
-		ok = open_doors(control) == 0;
+		/* Queries come in as soon as there are sockets. */
+		ok = open_doors(control) == 0 && start_workers(control) == 0;
 		if (ok)
 			control_replace_finish(control);
 	}
@@ -265,6 +284,7 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 	struct control control = { .conf = conf, .flags = flags };
 	char message[512];
 	int status = EXIT_FAILURE;
+	bool is_taking_over;
 
 	control_replace_init(&control);
 	if (systemd_take_sockets(&control.given)) {
@@ -274,13 +294,6 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 	}
 	control.revision = control_replace_open(&control, message, sizeof(message));
 	if (!control.revision) {
-		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
-		zones_free(zones, conf->n_zones);
-		goto out;
-	}
-	/* Before there are threads. */
-	control.store = store_open(conf->data, message, sizeof(message));
-	if (!control.store) {
 		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
 		zones_free(zones, conf->n_zones);
 		goto out;
@@ -297,9 +310,18 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 		goto out;
 	}
 	free(zones);
+	/* Whoever takes over is given its sockets later, and has privileges for none. */
+	is_taking_over = control_replace_is_taking_over(&control);
+	if ((!is_taking_over && open_doors(&control)) || seal(conf))
+		goto out;
+	/* Its child is sealed, too; it forks, so it comes before the threads. */
+	control.store = store_open(conf->data, message, sizeof(message));
+	if (!control.store) {
+		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
+		goto out;
+	}
 	control.probe = probe_new(control.results, 0);
-	if (!control.probe || (!control_replace_is_taking_over(&control) && open_doors(&control)) ||
-	    restore(&control))
+	if (!control.probe || (!is_taking_over && start_workers(&control)) || restore(&control))
 		goto out;
 	if (control_serve_rounds(&control) >= 0 && !control.has_failed)
 		status = EXIT_SUCCESS;

@@ -4,15 +4,18 @@
  * 2 (usage), 78 (configuration or zone file).
  */
 #include "app/control.h"
+#include "app/sandbox.h"
 #include "app/transfer.h"
 #include "app/zones.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -57,8 +60,36 @@ static void raise_descriptors(void)
 
 static void on_libevent_log(int severity, const char *message)
 {
-	log_event(severity == EVENT_LOG_ERR ? LOG_ERROR : LOG_WARNING, "libevent", "error", message,
-		  NULL);
+	log_peer_event(severity == EVENT_LOG_ERR ? LOG_ERROR : LOG_WARNING, "libevent", "error",
+		       message, NULL);
+}
+
+/* As the configured user: what a reload will want to read is better missed now. */
+static void warn_unreadable(const char *path)
+{
+	if (path && access(path, R_OK))
+		log_event(LOG_WARNING, "reload-will-fail", "file", path, "error", strerror(errno),
+			  "reason", "the user that rosterd runs as cannot read it", NULL);
+}
+
+static int run(struct conf *conf, const struct conf_flags *flags, struct static_zone *zones)
+{
+	const struct sandbox_options options = {
+		.user = conf->user,
+		.data = conf->data,
+		.is_on = conf->sandbox,
+	};
+	char message[512];
+
+	if (sandbox_enter(&options, message, sizeof(message))) {
+		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
+		zones_free(zones, conf->n_zones);
+		return EXIT_FAILURE;
+	}
+	warn_unreadable(flags->file);
+	for (size_t i = 0; i < conf->n_zones; i++)
+		warn_unreadable(conf->zones[i].file);
+	return control_run(conf, flags, zones);
 }
 
 int main(int argc, char **argv)
@@ -91,6 +122,11 @@ int main(int argc, char **argv)
 		conf_fini(&conf);
 		return status;
 	}
+	if (conf.user && sandbox_check_user(conf.user, message, sizeof(message))) {
+		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
+		conf_fini(&conf);
+		return EXIT_CONFIG;
+	}
 	zones = zones_read(&conf, message, sizeof(message));
 	if (!zones) {
 		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
@@ -101,7 +137,7 @@ int main(int argc, char **argv)
 		zones_free(zones, conf.n_zones);
 		status = EXIT_SUCCESS;
 	} else {
-		status = control_run(&conf, &flags, zones);
+		status = run(&conf, &flags, zones);
 	}
 	conf_fini(&conf);
 	return status;

@@ -37,6 +37,8 @@ static void warn_fixed(const struct conf *old, const struct conf *new)
 		{ "data", strcmp(old->data, new->data) == 0 },
 		{ "identity", strcmp(old->identity, new->identity) == 0 },
 		{ "version", strcmp(old->version, new->version) == 0 },
+		{ "user", strcmp(old->user ? old->user : "", new->user ? new->user : "") == 0 },
+		{ "sandbox", old->sandbox == new->sandbox },
 	};
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)

@@ -78,6 +78,7 @@
 	X(COPY_SHARE, 10, "percent", "of the time goes into it at most: disks are shared")     \
 	/* process */                                                                          \
 	X(PAUSE_MS, 250, "ms", "without a look at the clock; the rest is credited to leases")  \
+	X(LOG_LINES, 10, "lines a second", "of what strangers cause; then they are counted")   \
 	X(WORKERS, 256, "threads", "more than any machine of today has use for")               \
 	X(ADDRESSES, 16, "addresses a door", "each is a socket in every worker")               \
 	X(REPLACE_MS, 60000, "ms", "a new server that is not ready by then has failed")        \

@@ -198,7 +198,7 @@ START_TEST(unknown_key_names_the_nearest)
 		  "3:12: unknown key 'tags', did you mean 'tag'?");
 	check_bad(
 		"server: {listen: x}\n",
-		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback, rate-limit, http-names, http-origins)");
+		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback, rate-limit, http-names, http-origins, user, sandbox)");
 }
 END_TEST
 
@@ -271,6 +271,21 @@ START_TEST(who_may_ask)
 		  "1:25: 'b.example' is no origin, such as https://ops.example.net");
 	check_bad("server: {http-origins: [https://b.example/]}\n",
 		  "1:25: 'https://b.example/' is no origin, such as https://ops.example.net");
+}
+END_TEST
+
+START_TEST(who_runs_and_how_closed)
+{
+	ck_assert_int_eq(load("server: {ttl: 1}\n"), 0);
+	ck_assert_ptr_null(conf.user);
+	ck_assert(conf.sandbox);
+	conf_fini(&conf);
+	ck_assert_int_eq(load("server: {user: \"rosterd:dns\", sandbox: false}\n"), 0);
+	ck_assert_str_eq(conf.user, "rosterd:dns");
+	ck_assert(!conf.sandbox);
+	conf_fini(&conf);
+	check_bad("server: {sandbox: off}\n", "1:19: 'off' is neither true nor false");
+	check_bad("server: {user: [a]}\n", "1:16: expected one value, not a list");
 }
 END_TEST
 
@@ -517,6 +532,7 @@ int main(void)
 	tcase_add_test(tcase, loopback_checks);
 	tcase_add_test(tcase, rate_limit);
 	tcase_add_test(tcase, who_may_ask);
+	tcase_add_test(tcase, who_runs_and_how_closed);
 	tcase_add_test(tcase, repeated_things_are_refused);
 	tcase_add_test(tcase, wrong_types_and_ranges);
 	tcase_add_test(tcase, zones_must_be_servable);
