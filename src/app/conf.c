@@ -57,6 +57,11 @@ void conf_fini(struct conf *conf)
 	texts_fini(conf->guard.names, conf->guard.n_names);
 	texts_fini(conf->guard.origins, conf->guard.n_origins);
 	free(conf->dns);
+	free(conf->dns_tls);
+	free(conf->https);
+	free(conf->tls.certificate);
+	free(conf->tls.key);
+	free(conf->tls.client_ca);
 	free(conf->rate_limit.allow);
 	free(conf->http);
 	free(conf->data);
@@ -149,7 +154,7 @@ static int apply_defaults(struct conf *conf, const struct conf_flags *flags, cha
 
 	if (!conf->n_dns && put_addresses(&dns, 1, &conf->dns, &conf->n_dns))
 		return -1;
-	if (!conf->n_http && put_addresses(&http, 1, &conf->http, &conf->n_http))
+	if (!conf->n_http && !conf->n_https && put_addresses(&http, 1, &conf->http, &conf->n_http))
 		return -1;
 	if (!conf->data && put_data(conf, DEFAULT_DATA))
 		return -1;
@@ -192,6 +197,42 @@ static int find_zone_file(struct conf_zone *zone, const char *zone_dir)
 	return 0;
 }
 
+/* Both doors would open, and share what comes. */
+static bool overlap(const struct listen_address *a, size_t n_a, const struct listen_address *b,
+		    size_t n_b, const char **text)
+{
+	for (size_t i = 0; i < n_a; i++) {
+		for (size_t j = 0; j < n_b; j++) {
+			*text = a[i].text;
+			if (conf_value_same_address(&a[i], &b[j]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What keys say together, where flags have their part in it. */
+static int check_tls(const struct conf *conf, const char *file, char *message, size_t message_size)
+{
+	const char *text;
+
+	if ((conf->n_dns_tls || conf->n_https) && !conf->tls.certificate) {
+		snprintf(message, message_size,
+			 "%s: %s needs a certificate: tls: {certificate: FILE, key: FILE}", file,
+			 conf->n_https ? "https" : "dns-tls");
+		return -1;
+	}
+	if (overlap(conf->dns, conf->n_dns, conf->dns_tls, conf->n_dns_tls, &text)) {
+		snprintf(message, message_size, "%s: '%s' is in both dns and dns-tls", file, text);
+		return -1;
+	}
+	if (overlap(conf->http, conf->n_http, conf->https, conf->n_https, &text)) {
+		snprintf(message, message_size, "%s: '%s' is in both http and https", file, text);
+		return -1;
+	}
+	return 0;
+}
+
 int conf_load(struct conf *conf, const struct conf_flags *flags, char *message, size_t message_size)
 {
 	char *zone_dir = NULL;
@@ -206,6 +247,8 @@ int conf_load(struct conf *conf, const struct conf_flags *flags, char *message, 
 		goto err;
 	snprintf(message, message_size, "out of memory");
 	if (apply_defaults(conf, flags, &zone_dir) < 0)
+		goto err;
+	if (check_tls(conf, flags->file, message, message_size) < 0)
 		goto err;
 	for (size_t i = 0; i < conf->n_zones; i++)
 		if (find_zone_file(&conf->zones[i], zone_dir) < 0)

@@ -17,6 +17,9 @@
  *       http-origins: [https://ops.example.net]
  *       user: rosterd
  *       sandbox: true
+ *       https: [0.0.0.0@8501]
+ *       dns-tls: [0.0.0.0@853]
+ *       tls: {certificate: server.crt, key: server.key, client-ca: clients.crt}
  *     zone:
  *       - domain: service.local
  *         file: service.local.zone
@@ -36,6 +39,7 @@
 
 #include "api/guard.h"
 #include "io/listen.h"
+#include "io/tls.h"
 #include "io/udp_limit.h"
 #include "model/compile.h"
 
@@ -66,8 +70,9 @@ struct conf_zone {
 };
 
 struct conf {
-	size_t n_dns, n_http, n_zones;
-	struct listen_address *dns, *http;
+	size_t n_dns, n_http, n_dns_tls, n_https, n_zones;
+	struct listen_address *dns, *http, *dns_tls, *https;
+	struct tls_options tls; /* complete, if there is dns_tls or https */
 	struct conf_zone *zones;
 	unsigned workers; /* as configured; default: the number of processors */
 	char *data;       /* directory */

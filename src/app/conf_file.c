@@ -119,7 +119,7 @@ static int fail_unknown_key(struct reader *reader, const yaml_node_t *node, cons
 			    size_t n_keys)
 {
 	const char *names[KEYS_MAX];
-	char reason[200];
+	char reason[300];
 
 	for (size_t i = 0; i < n_keys; i++)
 		names[i] = keys[i].name;
@@ -169,32 +169,59 @@ static int read_list(struct reader *reader, const yaml_node_t *node, key_apply a
 
 /* ---- server ---- */
 
+static int read_address(struct reader *reader, const yaml_node_t *value,
+			struct listen_address **list, size_t *n)
+{
+	const char *text = read_text(reader, value), *reason;
+
+	if (!text)
+		return -1;
+	return conf_value_put_address(text, list, n, &reason) ? 0
+							      : fail_value(reader, value, reason);
+}
+
+/* One address, or a list of them. */
+static int read_addresses(struct reader *reader, const yaml_node_t *value,
+			  struct listen_address **list, size_t *n)
+{
+	const yaml_node_item_t *item;
+
+	if (value->type != YAML_SEQUENCE_NODE)
+		return read_address(reader, value, list, n);
+	if (value->data.sequence.items.start == value->data.sequence.items.top)
+		return fail(reader, value->start_mark, "the list is empty");
+	for (item = value->data.sequence.items.start; item < value->data.sequence.items.top; item++)
+		if (read_address(reader, find_node(reader, *item), list, n) < 0)
+			return -1;
+	return 0;
+}
+
 static int apply_dns(struct reader *reader, const yaml_node_t *value, void *target)
 {
 	struct conf *conf = target;
-	const char *text, *reason;
 
-	if (value->type == YAML_SEQUENCE_NODE)
-		return read_list(reader, value, apply_dns, target);
-	if (!(text = read_text(reader, value)))
-		return -1;
-	if (!conf_value_put_address(text, &conf->dns, &conf->n_dns, &reason))
-		return fail_value(reader, value, reason);
-	return 0;
+	return read_addresses(reader, value, &conf->dns, &conf->n_dns);
 }
 
 static int apply_http(struct reader *reader, const yaml_node_t *value, void *target)
 {
 	struct conf *conf = target;
-	const char *text, *reason;
 
-	if (value->type == YAML_SEQUENCE_NODE)
-		return read_list(reader, value, apply_http, target);
-	if (!(text = read_text(reader, value)))
-		return -1;
-	if (!conf_value_put_address(text, &conf->http, &conf->n_http, &reason))
-		return fail_value(reader, value, reason);
-	return 0;
+	return read_addresses(reader, value, &conf->http, &conf->n_http);
+}
+
+static int apply_dns_tls(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	struct conf *conf = target;
+
+	return read_addresses(reader, value, &conf->dns_tls, &conf->n_dns_tls);
+}
+
+static int apply_https(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	struct conf *conf = target;
+
+	return read_addresses(reader, value, &conf->https, &conf->n_https);
 }
 
 static int apply_workers(struct reader *reader, const yaml_node_t *value, void *target)
@@ -424,6 +451,37 @@ static int apply_http_origins(struct reader *reader, const yaml_node_t *value, v
 	return put_text(reader, value, &guard->origins, &guard->n_origins);
 }
 
+static int apply_certificate(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_path(reader, value, &((struct tls_options *)target)->certificate);
+}
+
+static int apply_key(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_path(reader, value, &((struct tls_options *)target)->key);
+}
+
+static int apply_client_ca(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_path(reader, value, &((struct tls_options *)target)->client_ca);
+}
+
+static int apply_tls(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	static const struct key keys[] = {
+		{ "certificate", apply_certificate },
+		{ "key", apply_key },
+		{ "client-ca", apply_client_ca },
+	};
+	struct tls_options *tls = &((struct conf *)target)->tls;
+
+	if (read_mapping(reader, value, keys, sizeof(keys) / sizeof(keys[0]), tls) < 0)
+		return -1;
+	if (!tls->certificate || !tls->key)
+		return fail(reader, value->start_mark, "tls needs both 'certificate' and 'key'");
+	return 0;
+}
+
 static const struct key server_keys[] = {
 	{ "dns", apply_dns },
 	{ "http", apply_http },
@@ -439,6 +497,9 @@ static const struct key server_keys[] = {
 	{ "http-origins", apply_http_origins },
 	{ "user", apply_user },
 	{ "sandbox", apply_sandbox },
+	{ "https", apply_https },
+	{ "dns-tls", apply_dns_tls },
+	{ "tls", apply_tls },
 };
 
 /* ---- zone ---- */

@@ -47,7 +47,16 @@ static int open_doors(struct control *control)
 		return -1;
 	control->workers = workers_new(conf->workers, conf->dns, conf->n_dns, &control->given,
 				       control->catalog, &control->identity, &conf->rate_limit);
-	return control->workers ? 0 : -1;
+	if (!control->workers)
+		return -1;
+	return workers_open_tls(control->workers, conf->dns_tls, conf->n_dns_tls, &control->given,
+				control->tls);
+}
+
+static void log_listening(const char *door, const struct listen_address *addresses, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		log_event(LOG_INFO, "listening", "door", door, "addr", addresses[i].text, NULL);
 }
 
 static int start_workers(struct control *control)
@@ -61,10 +70,10 @@ static int start_workers(struct control *control)
 		log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
 		return -1;
 	}
-	for (size_t i = 0; i < conf->n_dns; i++)
-		log_event(LOG_INFO, "listening", "door", "dns", "addr", conf->dns[i].text, NULL);
-	for (size_t i = 0; i < conf->n_http; i++)
-		log_event(LOG_INFO, "listening", "door", "http", "addr", conf->http[i].text, NULL);
+	log_listening("dns", conf->dns, conf->n_dns);
+	log_listening("dns-tls", conf->dns_tls, conf->n_dns_tls);
+	log_listening("http", conf->http, conf->n_http);
+	log_listening("https", conf->https, conf->n_https);
 	return 0;
 }
 
@@ -279,9 +288,10 @@ static void fini(struct control *control)
 	revision_close(control->revision);
 }
 
-int control_run(struct conf *conf, const struct conf_flags *flags, struct static_zone *zones)
+int control_run(struct conf *conf, const struct conf_flags *flags, struct static_zone *zones,
+		struct tls *tls)
 {
-	struct control control = { .conf = conf, .flags = flags };
+	struct control control = { .conf = conf, .flags = flags, .tls = tls };
 	char message[512];
 	int status = EXIT_FAILURE;
 	bool is_taking_over;

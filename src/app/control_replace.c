@@ -31,15 +31,15 @@ enum {
 
 /* ---- The doors of HTTP ---- */
 
-static int open_socket(struct control *control, struct listen_address *address)
+static int open_socket(struct control *control, const char *door, struct listen_address *address)
 {
 	int fd = listen_set_take(&control->given, SOCK_STREAM, false, address);
 
 	if (fd < 0)
 		fd = listen_tcp(address);
 	if (fd < 0)
-		log_event(LOG_ERROR, "listen-failed", "door", "http", "addr", address->text,
-			  "error", strerror(errno), "errno", log_fmt("%d", errno), NULL);
+		log_event(LOG_ERROR, "listen-failed", "door", door, "addr", address->text, "error",
+			  strerror(errno), "errno", log_fmt("%d", errno), NULL);
 	return fd;
 }
 
@@ -58,7 +58,8 @@ static int accept_http(struct control *control)
 				  strerror(errno), NULL);
 			return -1;
 		}
-		if (httpd_accept(control->httpd, fd))
+		if (httpd_accept(control->httpd, fd,
+				 i < control->conf->n_http ? NULL : control->tls))
 			return -1;
 	}
 	return 0;
@@ -71,17 +72,26 @@ static void drop_http(struct control *control)
 	control->httpd = NULL;
 }
 
-int control_replace_open_http(struct control *control)
+static int open_sockets(struct control *control, const char *door, struct listen_address *addresses,
+			size_t n)
 {
-	struct conf *conf = control->conf;
-
-	while (control->n_http < conf->n_http) {
-		int fd = open_socket(control, &conf->http[control->n_http]);
+	for (size_t i = 0; i < n; i++) {
+		int fd = open_socket(control, door, &addresses[i]);
 
 		if (fd < 0)
 			return -1;
 		control->http[control->n_http++] = fd;
 	}
+	return 0;
+}
+
+int control_replace_open_http(struct control *control)
+{
+	struct conf *conf = control->conf;
+
+	if (open_sockets(control, "http", conf->http, conf->n_http) ||
+	    open_sockets(control, "https", conf->https, conf->n_https))
+		return -1;
 	return accept_http(control);
 }
 

@@ -60,6 +60,7 @@ struct control {
 	struct queue *results; /* of the prober */
 	struct probe *probe;
 	struct httpd *httpd;
+	struct tls *tls; /* the caller's; NULL: none is configured */
 	struct api api;
 	struct queue *notes; /* that the workers have drained */
 	struct event *on_results, *on_notes, *publish, *deadline, *tick, *drain_end;
@@ -68,7 +69,8 @@ struct control {
 	size_t n_pending, cap_pending;
 	uint64_t round_ns; /* when the present round's work began; 0: not yet */
 	struct histogram rounds;
-	int http[LIMIT_ADDRESSES]; /* the listening sockets of `httpd`, which has copies */
+	/* The listening sockets of `httpd`, which has copies; those with TLS behind the others. */
+	int http[2 * LIMIT_ADDRESSES];
 	size_t n_http;
 	struct takeover takeover;
 	struct replace *replace; /* NULL: not replaceable */

@@ -37,19 +37,24 @@ static void reload(struct control *control)
 {
 	struct static_zone *zones;
 	struct conf conf;
+	struct tls *tls;
 	char message[512];
 
 	systemd_notify_reloading();
-	zones = reload_read(control->conf, control->flags, &conf, message, sizeof(message));
+	zones = reload_read(control->conf, control->flags, &conf, &tls, message, sizeof(message));
 	if (!zones)
 		goto fail;
 	if (compile_set_zones(control->compile, zones, conf.n_zones, control_serve_look(control),
 			      message, sizeof(message))) {
 		zones_free(zones, conf.n_zones);
+		tls_free(tls);
 		conf_fini(&conf);
 		goto fail;
 	}
 	free(zones);
+	if (control->tls && tls)
+		tls_swap(control->tls, tls);
+	tls_free(tls);
 	registry_set_ttl(control->registry, conf.ttl_s);
 	swap_guards(&control->conf->guard, &conf.guard);
 	control->api.refuses_loopback_checks =

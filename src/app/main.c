@@ -8,6 +8,7 @@
 #include "app/transfer.h"
 #include "app/zones.h"
 #include "base/log.h"
+#include "io/tls.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -72,7 +73,8 @@ static void warn_unreadable(const char *path)
 			  "reason", "the user that rosterd runs as cannot read it", NULL);
 }
 
-static int run(struct conf *conf, const struct conf_flags *flags, struct static_zone *zones)
+static int run(struct conf *conf, const struct conf_flags *flags, struct static_zone *zones,
+	       struct tls *tls)
 {
 	const struct sandbox_options options = {
 		.user = conf->user,
@@ -89,13 +91,17 @@ static int run(struct conf *conf, const struct conf_flags *flags, struct static_
 	warn_unreadable(flags->file);
 	for (size_t i = 0; i < conf->n_zones; i++)
 		warn_unreadable(conf->zones[i].file);
-	return control_run(conf, flags, zones);
+	warn_unreadable(conf->tls.certificate);
+	warn_unreadable(conf->tls.key);
+	warn_unreadable(conf->tls.client_ca);
+	return control_run(conf, flags, zones, tls);
 }
 
 int main(int argc, char **argv)
 {
 	struct conf_flags flags;
 	struct static_zone *zones;
+	struct tls *tls = NULL;
 	struct conf conf;
 	char message[512];
 	int status;
@@ -127,9 +133,12 @@ int main(int argc, char **argv)
 		conf_fini(&conf);
 		return EXIT_CONFIG;
 	}
-	zones = zones_read(&conf, message, sizeof(message));
+	zones = NULL;
+	if (!conf.tls.certificate || (tls = tls_new(&conf.tls, message, sizeof(message))))
+		zones = zones_read(&conf, message, sizeof(message));
 	if (!zones) {
 		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
+		tls_free(tls);
 		conf_fini(&conf);
 		return EXIT_CONFIG;
 	}
@@ -137,8 +146,9 @@ int main(int argc, char **argv)
 		zones_free(zones, conf.n_zones);
 		status = EXIT_SUCCESS;
 	} else {
-		status = run(&conf, &flags, zones);
+		status = run(&conf, &flags, zones, tls);
 	}
+	tls_free(tls);
 	conf_fini(&conf);
 	return status;
 }

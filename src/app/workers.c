@@ -42,8 +42,10 @@ static void log_failure(const struct listen_address *address, const char *what)
 		  strerror(errno), "errno", log_fmt("%d", errno), NULL);
 }
 
-static const char *door_name(int type)
+static const char *door_name(int type, const struct tls *tls)
 {
+	if (tls)
+		return "dns-tls";
 	return type == SOCK_DGRAM ? "dns-udp" : "dns-tcp";
 }
 
@@ -69,7 +71,7 @@ static int reserve_door(struct workers *workers)
 
 /* Lets a worker serve a socket, which is closed on failure: -1 with errno. */
 static int add_door(struct workers *workers, struct worker *worker, int fd, int type,
-		    const struct listen_address *address)
+		    const struct listen_address *address, struct tls *tls)
 {
 	struct door door = { .workers = workers, .worker = worker };
 
@@ -78,7 +80,7 @@ static int add_door(struct workers *workers, struct worker *worker, int fd, int 
 	if (type == SOCK_DGRAM)
 		door.udp = udp_new(worker, fd, listen_is_wildcard(address), workers->limit);
 	else
-		door.tcp = tcp_new(worker, fd);
+		door.tcp = tcp_new(worker, fd, tls);
 	if (!door.udp && !door.tcp)
 		goto fail;
 	workers->sockets[workers->n_doors] = fd;
@@ -101,52 +103,57 @@ static int open_beside(struct listen_address *address, int type, int given)
 }
 
 static int open_doors(struct workers *workers, struct listen_address *address,
-		      struct listen_set *given, int type)
+		      struct listen_set *given, int type, struct tls *tls)
 {
 	size_t first = workers->n_doors;
 	int fd;
 
 	for (size_t i = 0; (fd = listen_set_take(given, type, true, address)) >= 0; i++)
-		if (add_door(workers, workers->workers[i % workers->n], fd, type, address))
+		if (add_door(workers, workers->workers[i % workers->n], fd, type, address, tls))
 			goto fail;
 	for (size_t i = workers->n_doors - first; i < workers->n; i++) {
 		fd = open_beside(address, type,
 				 workers->n_doors > first ? workers->sockets[first] : -1);
-		if (fd < 0 || add_door(workers, workers->workers[i], fd, type, address))
+		if (fd < 0 || add_door(workers, workers->workers[i], fd, type, address, tls))
 			goto fail;
 	}
 	return 0;
 fail:
-	log_failure(address, door_name(type));
+	log_failure(address, door_name(type, tls));
 	return -1;
 }
 
 /* What nobody has given us must be nobody's, or a second server would share our clients. */
-static int probe_doors(struct listen_address *addresses, size_t n_addresses,
-		       const struct listen_set *given)
+static int probe_door(const struct listen_address *address, int type,
+		      const struct listen_set *given, const struct tls *tls)
 {
-	static const int types[] = { SOCK_DGRAM, SOCK_STREAM };
-
-	for (size_t i = 0; i < n_addresses && !given->is_replacement; i++) {
-		for (size_t t = 0; t < 2; t++) {
-			if (listen_set_has(given, types[t], true, &addresses[i]) ||
-			    listen_probe(&addresses[i], types[t]) == 0)
-				continue;
-			log_failure(&addresses[i], door_name(types[t]));
-			return -1;
-		}
-	}
-	return 0;
+	if (given->is_replacement || listen_set_has(given, type, true, address) ||
+	    listen_probe(address, type) == 0)
+		return 0;
+	log_failure(address, door_name(type, tls));
+	return -1;
 }
 
 static int open_all(struct workers *workers, struct listen_address *addresses, size_t n_addresses,
 		    struct listen_set *given)
 {
-	if (probe_doors(addresses, n_addresses, given))
-		return -1;
 	for (size_t i = 0; i < n_addresses; i++)
-		if (open_doors(workers, &addresses[i], given, SOCK_DGRAM) ||
-		    open_doors(workers, &addresses[i], given, SOCK_STREAM))
+		if (probe_door(&addresses[i], SOCK_DGRAM, given, NULL) ||
+		    probe_door(&addresses[i], SOCK_STREAM, given, NULL))
+			return -1;
+	for (size_t i = 0; i < n_addresses; i++)
+		if (open_doors(workers, &addresses[i], given, SOCK_DGRAM, NULL) ||
+		    open_doors(workers, &addresses[i], given, SOCK_STREAM, NULL))
+			return -1;
+	return 0;
+}
+
+int workers_open_tls(struct workers *workers, struct listen_address *addresses, size_t n_addresses,
+		     struct listen_set *given, struct tls *tls)
+{
+	for (size_t i = 0; i < n_addresses; i++)
+		if (probe_door(&addresses[i], SOCK_STREAM, given, tls) ||
+		    open_doors(workers, &addresses[i], given, SOCK_STREAM, tls))
 			return -1;
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "io/udp_limit.h"
 #include "model/answer.h"
 
+struct tls;
 struct workers;
 
 /*
@@ -28,6 +29,13 @@ struct workers *workers_new(unsigned n, struct listen_address *addresses, size_t
 			    struct listen_set *given, const struct catalog *catalog,
 			    const struct answer_identity *identity,
 			    const struct udp_limit_options *limit);
+
+/*
+ * Opens the sockets for DNS over TLS too, in the same way, before the start. `tls` outlives the
+ * workers. -1 with a log line.
+ */
+int workers_open_tls(struct workers *workers, struct listen_address *addresses, size_t n_addresses,
+		     struct listen_set *given, struct tls *tls);
 
 /* Starts the threads. -1 with a log line. */
 int workers_start(struct workers *workers);

@@ -25,6 +25,7 @@
 	  "an idle one takes about 1 KiB, one that reads nothing 320 KiB")                     \
 	X(TCP_PER_CLIENT, 128, "connections", "one client cannot take every place")            \
 	X(TCP_IDLE_MS, 10000, "ms", "RFC 7766 6.2.3 asks for seconds")                         \
+	X(TLS_HANDSHAKES, 4, "steps a round", "one takes up to 1 ms, and UDP waits for it")    \
 	X(CNAME_CHAIN, 8, "links", "ends loops; longer chains are errors in the zone")         \
 	X(ORIGIN, 120, "octets of a zone's name", "the longest names below it stay under 255") \
 	X(ZONES, 64, "zones", "the zone is found by comparing suffixes one by one")            \
@@ -62,6 +63,7 @@
 	X(HTTP_SINGLE, 65536, "octets", "a full registration has some 10 KiB")                 \
 	X(HTTP_CONNECTIONS, 512, "connections", "HTTP cannot take the descriptors of DNS")     \
 	X(HTTP_PER_CLIENT, 64, "connections", "an IPv4 address, an IPv6 /64; but loopback")    \
+	X(IDENTITY, 256, "octets", "a name of a client's certificate, with a NUL")             \
 	X(HTTP_NAMES, 64, "names", "Host is compared with each")                               \
 	X(HTTP_REQUEST_MS, 10000, "ms", "a whole request, however it trickles in")             \
 	X(REGISTER_ARRAY, 1000, "registrations a request", "bounds the work of one request")   \

@@ -198,7 +198,7 @@ START_TEST(unknown_key_names_the_nearest)
 		  "3:12: unknown key 'tags', did you mean 'tag'?");
 	check_bad(
 		"server: {listen: x}\n",
-		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback, rate-limit, http-names, http-origins, user, sandbox)");
+		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback, rate-limit, http-names, http-origins, user, sandbox, https, dns-tls, tls)");
 }
 END_TEST
 
@@ -286,6 +286,46 @@ START_TEST(who_runs_and_how_closed)
 	conf_fini(&conf);
 	check_bad("server: {sandbox: off}\n", "1:19: 'off' is neither true nor false");
 	check_bad("server: {user: [a]}\n", "1:16: expected one value, not a list");
+}
+END_TEST
+
+START_TEST(tls_doors)
+{
+	check_good("server:\n"
+		   "  https: [127.0.0.1@1, \"::1@1\"]\n"
+		   "  dns-tls: 127.0.0.1@853\n"
+		   "  tls: {certificate: a.crt, key: /b.key, client-ca: c.crt}\n");
+	ck_assert_uint_eq(conf.n_https, 2);
+	ck_assert_str_eq(conf.https[1].text, "::1@1");
+	ck_assert_uint_eq(conf.n_dns_tls, 1);
+	ck_assert_str_eq(conf.dns_tls[0].text, "127.0.0.1@853");
+	ck_assert_str_eq(conf.tls.certificate, "a.crt");
+	ck_assert_str_eq(conf.tls.key, "/b.key");
+	ck_assert_str_eq(conf.tls.client_ca, "c.crt");
+	/* Who says https has not asked for a plain one beside it; DNS is another matter. */
+	ck_assert_uint_eq(conf.n_http, 0);
+	ck_assert_uint_eq(conf.n_dns, 1);
+	check_good("server: {tls: {certificate: a, key: b}}\n");
+	ck_assert_ptr_null(conf.tls.client_ca);
+	ck_assert_uint_eq(conf.n_http, 1);
+	check_good("server:\n  https: 127.0.0.1@0\n  http: 127.0.0.1@0\n"
+		   "  tls: {certificate: a, key: b}\n");
+	ck_assert_uint_eq(conf.n_http, 1);
+	check_bad("server: {tls: {certificate: a}}\n",
+		  "1:15: tls needs both 'certificate' and 'key'");
+	check_bad("server: {tls: {key: a, client-ca: b}}\n",
+		  "1:15: tls needs both 'certificate' and 'key'");
+	check_bad("server: {tls: {certificat: a}}\n",
+		  "1:16: unknown key 'certificat', did you mean 'certificate'?");
+	check_bad("server: {https: 127.0.0.1@1}\n",
+		  " https needs a certificate: tls: {certificate: FILE, key: FILE}");
+	check_bad("server: {dns-tls: 127.0.0.1@1}\n",
+		  " dns-tls needs a certificate: tls: {certificate: FILE, key: FILE}");
+	check_bad("server:\n  dns-tls: 127.0.0.1@8600\n  tls: {certificate: a, key: b}\n",
+		  " '127.0.0.1@8600' is in both dns and dns-tls");
+	check_bad("server:\n  http: 127.0.0.1@1\n  https: 127.0.0.1@01\n"
+		  "  tls: {certificate: a, key: b}\n",
+		  " '127.0.0.1@1' is in both http and https");
 }
 END_TEST
 
@@ -533,6 +573,7 @@ int main(void)
 	tcase_add_test(tcase, rate_limit);
 	tcase_add_test(tcase, who_may_ask);
 	tcase_add_test(tcase, who_runs_and_how_closed);
+	tcase_add_test(tcase, tls_doors);
 	tcase_add_test(tcase, repeated_things_are_refused);
 	tcase_add_test(tcase, wrong_types_and_ranges);
 	tcase_add_test(tcase, zones_must_be_servable);
