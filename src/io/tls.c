@@ -160,9 +160,9 @@ static const struct tls_door *door_of(const SSL *ssl)
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 			   const unsigned char *in, unsigned in_len, void *cookie)
 {
-	static const char *const names[] = { [TLS_HTTP] = "\x08http/1.1",
-					     [TLS_DNS] = "\x03"
-							 "dot" };
+	static const char *const names[] = {
+		[TLS_HTTP] = "\10http/1.1\10http/1.0", [TLS_DNS] = "\3dot"
+	};
 	const char *name = names[door_of(ssl)->protocol];
 	unsigned char *chosen;
 

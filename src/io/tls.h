@@ -32,7 +32,7 @@ struct tls_options {
 };
 
 enum tls_protocol {
-	TLS_HTTP, /* ALPN "http/1.1" */
+	TLS_HTTP, /* ALPN "http/1.1" or "http/1.0" */
 	TLS_DNS,  /* ALPN "dot" */
 };
 
