@@ -212,9 +212,7 @@ static SSL_CTX *new_context(void)
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	/* One record a call, as tls_session_receive() says: no peer can keep the thread. */
 	SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
-	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
-					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-					  SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
 	SSL_CTX_set_info_callback(context, on_progress);
 	return context;
@@ -301,6 +299,9 @@ struct tls_session *tls_session_new(const struct tls_door *door, int fd)
 		free(session);
 		return NULL;
 	}
+	/* What tls_session_send() promises; bufferevents have their own way. */
+	SSL_set_mode(session->ssl,
+		     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_set_accept_state(session->ssl);
 	return session;
 }

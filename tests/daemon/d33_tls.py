@@ -490,6 +490,7 @@ def main():
     check_idle(daemon, door)
     check_unbound(door)
     check_reload(daemon, door)
+    expect("event=libevent" not in daemon.log(), "a line about what a peer did")
     check_drain(daemon, door)
 
 

@@ -23,7 +23,8 @@
 enum {
 	PATIENCE_MS = 20000, /* nothing takes that long; what does has failed */
 	DAY_S = 86400,
-	BIG = 8 * 1024 * 1024,
+	SHORT_MS = 150,
+	BIG = 1024 * 1024,
 };
 
 static char folder[] = "/tmp/test_tls.XXXXXX";
@@ -169,7 +170,7 @@ static void check_bad(const char *client_ca, const char *start)
 START_TEST(files_that_are_wrong_are_named)
 {
 	struct issued other = issue(&ca, "server", NULL, -60, DAY_S);
-	EVP_PKEY *rsa = EVP_RSA_gen(2048);
+	EVP_PKEY *rsa = EVP_RSA_gen(1024);
 
 	check_bad("missing", "missing: No such file or directory");
 	write_text("x", "nothing of that kind\n");
@@ -430,9 +431,10 @@ START_TEST(octets_go_both_ways)
 		while (SSL_read_ex(pair.client, got + n_got, BIG - n_got, &len) == 1)
 			n_got += len;
 	}
-	ck_assert_uint_gt(n_waits, 10);
+	ck_assert_uint_gt(n_waits, 1);
 	for (size_t i = 0; i < BIG; i++)
-		ck_assert_uint_eq(got[i], (uint8_t)(i * 7 + i / 4096));
+		moved[i] = (uint8_t)(i * 7 + i / 4096);
+	ck_assert_mem_eq(got, moved, BIG);
 	for (size_t i = 0; i < 3 * TLS_RECORD;) {
 		size_t len = 0;
 		ssize_t n;
@@ -546,13 +548,25 @@ static void on_request(void *cookie, struct httpd_request *owed, const struct ap
 	httpd_reply(owed, &reply);
 }
 
+static void on_request_for_much(void *cookie, struct httpd_request *owed,
+				const struct api_request *request)
+{
+	const struct api_reply reply = {
+		.status = 200, .content_type = "text/plain", .body = cookie, .body_len = BIG
+	};
+
+	(void)request;
+	httpd_reply(owed, &reply);
+}
+
 struct port {
 	struct event_base *base;
 	struct httpd *httpd;
 	struct sockaddr_in address;
 };
 
-static void port_init(struct port *port, struct tls *tls)
+static void port_init(struct port *port, struct tls *tls, unsigned request_ms,
+		      httpd_on_request handler, void *cookie)
 {
 	socklen_t len = sizeof(port->address);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -563,7 +577,7 @@ static void port_init(struct port *port, struct tls *tls)
 	ck_assert_int_eq(listen(fd, 16), 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&port->address, &len), 0);
 	port->base = event_base_new();
-	port->httpd = httpd_new(port->base, &counters, PATIENCE_MS, on_request, NULL);
+	port->httpd = httpd_new(port->base, &counters, request_ms, handler, cookie);
 	ck_assert(port->base && port->httpd && httpd_accept(port->httpd, fd, tls) == 0);
 }
 
@@ -573,27 +587,44 @@ static void port_fini(struct port *port)
 	event_base_free(port->base);
 }
 
-/* One request with a certificate of `issued`, NULL: none. Whether it was answered. */
-static bool ask(struct port *port, const struct issued *issued)
+static int connect_to(const struct port *port)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(
+		connect(fd, (const struct sockaddr *)&port->address, sizeof(port->address)), 0);
+	evutil_make_socket_nonblocking(fd);
+	return fd;
+}
+
+static bool is_unfinished(int error)
+{
+	return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+}
+
+/*
+ * One request with a certificate of `issued`, NULL: none. `text` gets what comes, and *len its
+ * length. Whether the peer has said that this is all.
+ */
+static bool ask(struct port *port, const struct issued *issued, char *text, size_t size,
+		size_t *len)
 {
 	static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = SSL_new(context);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), error = SSL_ERROR_WANT_READ;
-	char text[4096];
-	size_t sent = 0, n;
+	int fd = connect_to(port), error = SSL_ERROR_WANT_READ;
+	size_t sent = 0;
 
-	ck_assert_int_eq(
-		connect(fd, (const struct sockaddr *)&port->address, sizeof(port->address)), 0);
-	evutil_make_socket_nonblocking(fd);
 	SSL_set_fd(ssl, fd);
 	SSL_set_connect_state(ssl);
 	if (issued) {
 		SSL_use_certificate(ssl, issued->certificate);
 		SSL_use_PrivateKey(ssl, issued->key);
 	}
-	while (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+	*len = 0;
+	while (is_unfinished(error)) {
+		size_t n = 0;
 		int result;
 
 		ck_assert_uint_lt(clock_mono_ms(), end_ms);
@@ -602,16 +633,72 @@ static bool ask(struct port *port, const struct issued *issued)
 		if (sent == 0)
 			result = SSL_write_ex(ssl, request, sizeof(request) - 1, &sent);
 		else
-			result = SSL_read_ex(ssl, text, sizeof(text), &n);
+			result = SSL_read_ex(ssl, text + *len, size - *len, &n);
+		*len += n;
 		error = result == 1 ? SSL_ERROR_WANT_READ : SSL_get_error(ssl, result);
 	}
 	SSL_free(ssl);
 	SSL_CTX_free(context);
 	ERR_clear_error();
 	close(fd);
-	/* The peer has said that nothing follows: whatever was there has come whole. */
 	return error == SSL_ERROR_ZERO_RETURN;
 }
+
+static bool ask_who(struct port *port, const struct issued *issued)
+{
+	char text[4096];
+	size_t len;
+
+	return ask(port, issued, text, sizeof(text), &len);
+}
+
+START_TEST(large_replies_come_whole)
+{
+	struct tls *tls = make_good(NULL);
+	char *body = malloc(BIG), *text = malloc(BIG + 4096);
+	struct port port;
+	size_t len;
+
+	ck_assert(body && text);
+	for (size_t i = 0; i < BIG; i++)
+		body[i] = (char)('a' + (i * 7 + i / 4096) % 26);
+	port_init(&port, tls, PATIENCE_MS, on_request_for_much, body);
+	ck_assert(ask(&port, NULL, text, BIG + 4096, &len));
+	ck_assert_uint_gt(len, BIG);
+	ck_assert_mem_eq(text + len - BIG, body, BIG);
+	port_fini(&port);
+	free(body);
+	free(text);
+	tls_free(tls);
+}
+END_TEST
+
+START_TEST(handshake_over_http_has_a_deadline)
+{
+	static const uint8_t octets[] = { 0x16, 3, 1, 2, 0, 1 };
+	struct tls *tls = make_good(NULL);
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+	struct port port;
+	char text[16];
+	ssize_t n;
+	int fd;
+
+	port_init(&port, tls, SHORT_MS, on_request, NULL);
+	for (size_t len = 0; len <= sizeof(octets); len += sizeof(octets)) {
+		fd = connect_to(&port);
+		ck_assert_int_eq(send(fd, octets, len, 0), (ssize_t)len);
+		do {
+			ck_assert_uint_lt(clock_mono_ms(), end_ms);
+			event_base_loop(port.base, EVLOOP_NONBLOCK);
+			n = recv(fd, text, sizeof(text), 0);
+		} while (n < 0 && errno == EAGAIN);
+		ck_assert_int_le(n, 0);
+		close(fd);
+	}
+	port_fini(&port);
+	tls_free(tls);
+}
+END_TEST
 
 START_TEST(identity_is_what_the_certificate_says)
 {
@@ -629,15 +716,15 @@ START_TEST(identity_is_what_the_certificate_says)
 	struct tls *tls = make_good("ca.crt");
 	struct port port;
 
-	port_init(&port, tls);
+	port_init(&port, tls, PATIENCE_MS, on_request, NULL);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct issued client = issue(&ca, cases[i].name, cases[i].names, -60, DAY_S);
 
-		ck_assert(ask(&port, &client));
+		ck_assert(ask_who(&port, &client));
 		ck_assert_str_eq(identity, cases[i].identity);
 		drop(&client);
 	}
-	ck_assert(ask(&port, NULL));
+	ck_assert(ask_who(&port, NULL));
 	ck_assert_str_eq(identity, "-");
 	ck_assert_uint_eq(n_requests, sizeof(cases) / sizeof(cases[0]) + 1);
 	port_fini(&port);
@@ -657,9 +744,9 @@ START_TEST(certificate_that_is_not_good_ends_the_connection)
 	struct port port;
 
 	n_requests = 0;
-	port_init(&port, tls);
+	port_init(&port, tls, PATIENCE_MS, on_request, NULL);
 	for (size_t i = 0; i < sizeof(clients) / sizeof(clients[0]); i++) {
-		ck_assert(!ask(&port, &clients[i]));
+		ck_assert(!ask_who(&port, &clients[i]));
 		drop(&clients[i]);
 	}
 	ck_assert_uint_eq(n_requests, 0);
@@ -675,8 +762,8 @@ START_TEST(without_client_ca_nobody_is_anybody)
 	struct tls *tls = make_good(NULL);
 	struct port port;
 
-	port_init(&port, tls);
-	ck_assert(ask(&port, &client));
+	port_init(&port, tls, PATIENCE_MS, on_request, NULL);
+	ck_assert(ask_who(&port, &client));
 	ck_assert_str_eq(identity, "-");
 	port_fini(&port);
 	drop(&client);
@@ -704,6 +791,8 @@ int main(void)
 	tcase_add_test(tcase, peer_that_just_closes_has_ended);
 	tcase_add_test(tcase, sessions_keep_what_they_began_with);
 	tcase_add_test(tcase, only_http_asks_for_certificates);
+	tcase_add_test(tcase, large_replies_come_whole);
+	tcase_add_test(tcase, handshake_over_http_has_a_deadline);
 	tcase_add_test(tcase, identity_is_what_the_certificate_says);
 	tcase_add_test(tcase, certificate_that_is_not_good_ends_the_connection);
 	tcase_add_test(tcase, without_client_ca_nobody_is_anybody);
