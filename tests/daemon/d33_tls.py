@@ -409,7 +409,30 @@ def check_unbound(door):
     expect_equal(len(reply.answer), 200, "a large answer through unbound")
 
 
-# ---- Reload ----
+# ---- Replacement and reload ----
+
+def check_replace(daemon, door):
+    """Another server takes the doors over: old connections end in peace, new ones find it."""
+    old, idle = daemon.process, door.connect()
+    expect_served(idle, 1, "before")
+    harness.helpers.append(old)
+    daemon.flags = ["--replace"]
+    daemon.launch()
+    daemon.flags = []
+    while old.poll() is None:
+        try:
+            with door.connect() as client:  # never refused
+                expect_served(client, 2, "meanwhile")
+        except (ssl.SSLError, ConnectionResetError, BrokenPipeError, harness.Failure):
+            pass  # the old one took it, and had no time left
+    expect_equal(old.returncode, 0, "exit status of the old server")
+    expect_equal(idle.recv(10), b"", "an idle connection ends in peace")
+    idle.close()
+    wait_for(daemon.is_ready, harness.START_S, "the new server is ready")
+    with door.connect() as client:
+        expect_served(client, 3, "by the new server")
+    expect_equal(door.curl("/health/live")[0], 0, "HTTPS of the new server")
+
 
 def reload(daemon, event):
     seen = daemon.log().count(f"event={event}")
@@ -489,6 +512,7 @@ def main():
     check_flood(daemon, door)
     check_idle(daemon, door)
     check_unbound(door)
+    check_replace(daemon, door)
     check_reload(daemon, door)
     expect("event=libevent" not in daemon.log(), "a line about what a peer did")
     check_drain(daemon, door)
