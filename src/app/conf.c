@@ -197,37 +197,52 @@ static int find_zone_file(struct conf_zone *zone, const char *zone_dir)
 	return 0;
 }
 
-/* Both doors would open, and share what comes. */
-static bool overlap(const struct listen_address *a, size_t n_a, const struct listen_address *b,
-		    size_t n_b, const char **text)
+/* One key with addresses for TLS, and the one beside it without. */
+struct tls_key {
+	const char *name, *plain_name;
+	const struct conf_place *at;
+	const struct listen_address *list, *plain;
+	size_t n, n_plain;
+};
+
+/* An address in both; NULL: there is none. Both doors would open, and share what comes. */
+static const char *find_overlap(const struct tls_key *key)
 {
-	for (size_t i = 0; i < n_a; i++) {
-		for (size_t j = 0; j < n_b; j++) {
-			*text = a[i].text;
-			if (conf_value_same_address(&a[i], &b[j]))
-				return true;
-		}
-	}
-	return false;
+	for (size_t i = 0; i < key->n; i++)
+		for (size_t j = 0; j < key->n_plain; j++)
+			if (conf_value_same_address(&key->list[i], &key->plain[j]))
+				return key->list[i].text;
+	return NULL;
 }
 
-/* What keys say together, where flags have their part in it. */
+/* What keys say together, where flags and defaults have their part in it. */
 static int check_tls(const struct conf *conf, const char *file, char *message, size_t message_size)
 {
-	const char *text;
+	const struct tls_key keys[] = {
+		{ "dns-tls", "dns", &conf->dns_tls_at, conf->dns_tls, conf->dns, conf->n_dns_tls,
+		  conf->n_dns },
+		{ "https", "http", &conf->https_at, conf->https, conf->http, conf->n_https,
+		  conf->n_http },
+	};
 
-	if ((conf->n_dns_tls || conf->n_https) && !conf->tls.certificate) {
-		snprintf(message, message_size,
-			 "%s: %s needs a certificate: tls: {certificate: FILE, key: FILE}", file,
-			 conf->n_https ? "https" : "dns-tls");
-		return -1;
-	}
-	if (overlap(conf->dns, conf->n_dns, conf->dns_tls, conf->n_dns_tls, &text)) {
-		snprintf(message, message_size, "%s: '%s' is in both dns and dns-tls", file, text);
-		return -1;
-	}
-	if (overlap(conf->http, conf->n_http, conf->https, conf->n_https, &text)) {
-		snprintf(message, message_size, "%s: '%s' is in both http and https", file, text);
+	for (const struct tls_key *key = keys; key < keys + 2; key++) {
+		const char *text = find_overlap(key);
+		int len;
+
+		if (key->n == 0 || (!text && conf->tls.certificate))
+			continue;
+		len = snprintf(message, message_size, "%s:%zu:%zu: ", file, key->at->line,
+			       key->at->column);
+		if (len < 0 || (size_t)len >= message_size)
+			return -1;
+		message += len;
+		message_size -= (size_t)len;
+		if (text)
+			snprintf(message, message_size, "'%s' is in %s too", text, key->plain_name);
+		else
+			snprintf(message, message_size,
+				 "%s needs a certificate: tls: {certificate: FILE, key: FILE}",
+				 key->name);
 		return -1;
 	}
 	return 0;

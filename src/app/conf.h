@@ -69,9 +69,15 @@ struct conf_zone {
 	struct zone_filter filter;
 };
 
+/* Where something stands in the file. */
+struct conf_place {
+	size_t line, column;
+};
+
 struct conf {
 	size_t n_dns, n_http, n_dns_tls, n_https, n_zones;
 	struct listen_address *dns, *http, *dns_tls, *https;
+	struct conf_place dns_tls_at, https_at;
 	struct tls_options tls; /* complete, if there is dns_tls or https */
 	struct conf_zone *zones;
 	unsigned workers; /* as configured; default: the number of processors */

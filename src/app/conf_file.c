@@ -210,10 +210,16 @@ static int apply_http(struct reader *reader, const yaml_node_t *value, void *tar
 	return read_addresses(reader, value, &conf->http, &conf->n_http);
 }
 
+static struct conf_place place_of(const yaml_node_t *node)
+{
+	return (struct conf_place){ node->start_mark.line + 1, node->start_mark.column + 1 };
+}
+
 static int apply_dns_tls(struct reader *reader, const yaml_node_t *value, void *target)
 {
 	struct conf *conf = target;
 
+	conf->dns_tls_at = place_of(value);
 	return read_addresses(reader, value, &conf->dns_tls, &conf->n_dns_tls);
 }
 
@@ -221,6 +227,7 @@ static int apply_https(struct reader *reader, const yaml_node_t *value, void *ta
 {
 	struct conf *conf = target;
 
+	conf->https_at = place_of(value);
 	return read_addresses(reader, value, &conf->https, &conf->n_https);
 }
 

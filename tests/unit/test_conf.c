@@ -318,14 +318,14 @@ START_TEST(tls_doors)
 	check_bad("server: {tls: {certificat: a}}\n",
 		  "1:16: unknown key 'certificat', did you mean 'certificate'?");
 	check_bad("server: {https: 127.0.0.1@1}\n",
-		  " https needs a certificate: tls: {certificate: FILE, key: FILE}");
+		  "1:17: https needs a certificate: tls: {certificate: FILE, key: FILE}");
 	check_bad("server: {dns-tls: 127.0.0.1@1}\n",
-		  " dns-tls needs a certificate: tls: {certificate: FILE, key: FILE}");
+		  "1:19: dns-tls needs a certificate: tls: {certificate: FILE, key: FILE}");
 	check_bad("server:\n  dns-tls: 127.0.0.1@8600\n  tls: {certificate: a, key: b}\n",
-		  " '127.0.0.1@8600' is in both dns and dns-tls");
+		  "2:12: '127.0.0.1@8600' is in dns too");
 	check_bad("server:\n  http: 127.0.0.1@1\n  https: 127.0.0.1@01\n"
 		  "  tls: {certificate: a, key: b}\n",
-		  " '127.0.0.1@1' is in both http and https");
+		  "3:10: '127.0.0.1@01' is in http too");
 }
 END_TEST
 
