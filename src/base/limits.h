@@ -23,7 +23,7 @@
 	X(TCP_MESSAGE, 65535, "octets", "RFC 1035 4.2.2: the length field has 16 bits")        \
 	X(TCP_CONNECTIONS, 1024, "connections a worker",                                       \
 	  "an idle one takes about 1 KiB, over TLS 15, one that reads nothing 320")            \
-	X(TCP_PER_CLIENT, 128, "connections", "one client cannot take every place")            \
+	X(TCP_PER_CLIENT, 128, "connections", "an IPv4 address, an IPv6 /64: not every place") \
 	X(TCP_IDLE_MS, 10000, "ms", "RFC 7766 6.2.3 asks for seconds")                         \
 	X(TLS_HANDSHAKES, 4, "steps a round", "one takes up to 1 ms, and UDP waits for it")    \
 	X(CNAME_CHAIN, 8, "links", "ends loops; longer chains are errors in the zone")         \

@@ -425,8 +425,16 @@ static void set_peer(struct connection *connection, const struct sockaddr_storag
 	}
 }
 
-/* Makes room for one more connection of `peer`: whoever is idle for longest goes. */
-static void make_room(struct tcp *tcp, const struct in6_addr *peer)
+/* An IPv4 address, or an IPv6 /64: a site has as many addresses of one as it likes. */
+static bool is_same_client(const struct connection *a, const struct connection *b)
+{
+	if (a->peer_len != b->peer_len)
+		return false;
+	return memcmp(&a->peer, &b->peer, a->peer_len == 4 ? sizeof(a->peer) : 8) == 0;
+}
+
+/* Makes room for `newcomer`: whoever is idle for longest goes. */
+static void make_room(struct tcp *tcp, const struct connection *newcomer)
 {
 	struct counters *counters = &tcp->worker->counters;
 	struct connection *connection, *oldest = NULL;
@@ -434,7 +442,7 @@ static void make_room(struct tcp *tcp, const struct in6_addr *peer)
 
 	TAILQ_FOREACH(connection, &tcp->connections, by_age)
 	{
-		if (memcmp(&connection->peer, peer, sizeof(*peer)) != 0)
+		if (!is_same_client(connection, newcomer))
 			continue;
 		if (!oldest)
 			oldest = connection;
@@ -462,7 +470,7 @@ static void connection_new(struct tcp *tcp, int fd, const struct sockaddr_storag
 	connection->fd = fd;
 	set_peer(connection, sockaddr);
 	connection->active_ms = clock_mono_ms();
-	make_room(tcp, &connection->peer);
+	make_room(tcp, connection);
 	TAILQ_INSERT_TAIL(&tcp->connections, connection, by_age);
 	tcp->n_connections++;
 	connection->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, connection);
