@@ -36,7 +36,12 @@ struct api_request {
 	const struct address *caller; /* the peer's address */
 	const struct address *local;  /* ours, that it has connected to */
 	const char *host, *origin;    /* header values; NULL: none */
-	const char *last_event_id;    /* of a reader of events that comes again; NULL: none */
+	/*
+	 * Who the client is, proven by its certificate (tls_bufferevent_identity() says how); NULL:
+	 * nobody has proven anything.
+	 */
+	const char *identity;
+	const char *last_event_id; /* of a reader of events that comes again; NULL: none */
 };
 
 /* How a request waits for changes, which is the business of api/watch.h. */

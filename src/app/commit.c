@@ -71,7 +71,7 @@ struct commit {
 	int refusal;       /* the HTTP status of what is refused meanwhile */
 	char trouble[160];
 	bool is_flushing; /* statuses go with the next batch too */
-	bool is_draining, has_drained;
+	bool is_draining, has_drained, is_suspended;
 };
 
 static void arm(struct event *event, unsigned ms)
@@ -485,8 +485,8 @@ static void on_round(evutil_socket_t fd, short what, void *cookie)
 
 	(void)fd;
 	(void)what;
-	while (commit->store && !commit->in_flight && !is_gathering(commit) &&
-	       commit->state == WELL && has_work(commit))
+	while (commit->store && !commit->is_suspended && !commit->in_flight &&
+	       !is_gathering(commit) && commit->state == WELL && has_work(commit))
 		start_batch(commit);
 	if (!commit->in_flight && commit->state == WELL)
 		end_drain(commit);
@@ -621,6 +621,22 @@ void commit_drain(struct commit *commit)
 		start_batch(commit); /* the last try */
 	else
 		start_soon(commit);
+}
+
+void commit_suspend(struct commit *commit)
+{
+	commit->is_suspended = true;
+	event_del(commit->retry);
+	event_del(commit->lazy);
+}
+
+void commit_resume(struct commit *commit)
+{
+	commit->is_suspended = commit->is_draining = commit->has_drained = false;
+	if (commit->state == FAILING)
+		arm(commit->retry, RETRY_MS);
+	commit->is_flushing = true;
+	start_soon(commit);
 }
 
 const char *commit_trouble(const struct commit *commit)

@@ -74,6 +74,14 @@ void commit_mend(struct commit *commit, const char *service, const char *id);
 /* Saves everything there is to save, then calls on_drained(), possibly from within. */
 void commit_drain(struct commit *commit);
 
+/*
+ * After on_drained(): nothing is submitted any more, so that the store may be suspended. What would
+ * be saved later waits.
+ */
+void commit_suspend(struct commit *commit);
+/* After commit_drain(), and after store_resume() if it was suspended: goes on as before. */
+void commit_resume(struct commit *commit);
+
 /* Why writes are refused right now; NULL: they are not. */
 const char *commit_trouble(const struct commit *commit);
 

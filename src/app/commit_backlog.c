@@ -76,8 +76,8 @@ static struct commit_key *find(const struct commit_backlog *backlog, const char 
 
 static void log_lost(const char *service, const char *id)
 {
-	log_event(LOG_ERROR, "record-not-saved", "service", service, "id", id, "error",
-		  "out of memory", NULL);
+	log_peer_event(LOG_ERROR, "record-not-saved", "service", service, "id", id, "error",
+		       "out of memory", NULL);
 }
 
 static int insert(struct commit_backlog *backlog, struct commit_key *key)

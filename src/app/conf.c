@@ -57,9 +57,15 @@ void conf_fini(struct conf *conf)
 	texts_fini(conf->guard.names, conf->guard.n_names);
 	texts_fini(conf->guard.origins, conf->guard.n_origins);
 	free(conf->dns);
+	free(conf->dns_tls);
+	free(conf->https);
+	free(conf->tls.certificate);
+	free(conf->tls.key);
+	free(conf->tls.client_ca);
 	free(conf->rate_limit.allow);
 	free(conf->http);
 	free(conf->data);
+	free(conf->user);
 	*conf = (struct conf){ 0 };
 }
 
@@ -148,7 +154,7 @@ static int apply_defaults(struct conf *conf, const struct conf_flags *flags, cha
 
 	if (!conf->n_dns && put_addresses(&dns, 1, &conf->dns, &conf->n_dns))
 		return -1;
-	if (!conf->n_http && put_addresses(&http, 1, &conf->http, &conf->n_http))
+	if (!conf->n_http && !conf->n_https && put_addresses(&http, 1, &conf->http, &conf->n_http))
 		return -1;
 	if (!conf->data && put_data(conf, DEFAULT_DATA))
 		return -1;
@@ -191,17 +197,73 @@ static int find_zone_file(struct conf_zone *zone, const char *zone_dir)
 	return 0;
 }
 
+/* One key with addresses for TLS, and the one beside it without. */
+struct tls_key {
+	const char *name, *plain_name;
+	const struct conf_place *at;
+	const struct listen_address *list, *plain;
+	size_t n, n_plain;
+};
+
+/* An address in both; NULL: there is none. Both doors would open, and share what comes. */
+static const char *find_overlap(const struct tls_key *key)
+{
+	for (size_t i = 0; i < key->n; i++)
+		for (size_t j = 0; j < key->n_plain; j++)
+			if (conf_value_same_address(&key->list[i], &key->plain[j]))
+				return key->list[i].text;
+	return NULL;
+}
+
+/* What keys say together, where flags and defaults have their part in it. */
+static int check_tls(const struct conf *conf, const char *file, char *message, size_t message_size)
+{
+	const struct tls_key keys[] = {
+		{ "dns-tls", "dns", &conf->dns_tls_at, conf->dns_tls, conf->dns, conf->n_dns_tls,
+		  conf->n_dns },
+		{ "https", "http", &conf->https_at, conf->https, conf->http, conf->n_https,
+		  conf->n_http },
+	};
+
+	for (const struct tls_key *key = keys; key < keys + 2; key++) {
+		const char *text = find_overlap(key);
+		int len;
+
+		if (key->n == 0 || (!text && conf->tls.certificate))
+			continue;
+		len = snprintf(message, message_size, "%s:%zu:%zu: ", file, key->at->line,
+			       key->at->column);
+		if (len < 0 || (size_t)len >= message_size)
+			return -1;
+		message += len;
+		message_size -= (size_t)len;
+		if (text)
+			snprintf(message, message_size, "'%s' is in %s too", text, key->plain_name);
+		else
+			snprintf(message, message_size,
+				 "%s needs a certificate: tls: {certificate: FILE, key: FILE}",
+				 key->name);
+		return -1;
+	}
+	return 0;
+}
+
 int conf_load(struct conf *conf, const struct conf_flags *flags, char *message, size_t message_size)
 {
 	char *zone_dir = NULL;
 
-	*conf = (struct conf){ .rate_limit = { .rate = DEFAULT_RATE, .slip = DEFAULT_SLIP } };
+	*conf = (struct conf){
+		.rate_limit = { .rate = DEFAULT_RATE, .slip = DEFAULT_SLIP },
+		.sandbox = true,
+	};
 	if (flags->file && conf_file_read(flags->file, conf, &zone_dir, message, message_size) < 0)
 		goto err;
 	if (apply_flags(conf, flags, message, message_size) < 0)
 		goto err;
 	snprintf(message, message_size, "out of memory");
 	if (apply_defaults(conf, flags, &zone_dir) < 0)
+		goto err;
+	if (check_tls(conf, flags->file, message, message_size) < 0)
 		goto err;
 	for (size_t i = 0; i < conf->n_zones; i++)
 		if (find_zone_file(&conf->zones[i], zone_dir) < 0)

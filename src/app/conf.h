@@ -15,6 +15,11 @@
  *       rate-limit: {rate: 200, slip: 2, allow: [10.0.0.0/8]}
  *       http-names: [rosterd.example.net]
  *       http-origins: [https://ops.example.net]
+ *       user: rosterd
+ *       sandbox: true
+ *       https: [0.0.0.0@8501]
+ *       dns-tls: [0.0.0.0@853]
+ *       tls: {certificate: server.crt, key: server.key, client-ca: clients.crt}
  *     zone:
  *       - domain: service.local
  *         file: service.local.zone
@@ -34,6 +39,7 @@
 
 #include "api/guard.h"
 #include "io/listen.h"
+#include "io/tls.h"
 #include "io/udp_limit.h"
 #include "model/compile.h"
 
@@ -63,9 +69,16 @@ struct conf_zone {
 	struct zone_filter filter;
 };
 
+/* Where something stands in the file. */
+struct conf_place {
+	size_t line, column;
+};
+
 struct conf {
-	size_t n_dns, n_http, n_zones;
-	struct listen_address *dns, *http;
+	size_t n_dns, n_http, n_dns_tls, n_https, n_zones;
+	struct listen_address *dns, *http, *dns_tls, *https;
+	struct conf_place dns_tls_at, https_at;
+	struct tls_options tls; /* complete, if there is dns_tls or https */
 	struct conf_zone *zones;
 	unsigned workers; /* as configured; default: the number of processors */
 	char *data;       /* directory */
@@ -75,6 +88,8 @@ struct conf {
 	enum conf_loopback check_loopback;
 	struct udp_limit_options rate_limit;
 	struct guard guard;
+	char *user; /* "name" or "name:group"; NULL: whoever starts us */
+	bool sandbox;
 };
 
 /* What the command line says. Strings point into argv. */
@@ -87,7 +102,8 @@ struct conf_flags {
 	const char *data;
 	const char *workers;
 	const char *export_to, *import_from; /* "-": standard output, input */
-	bool check_only, version, help;
+	bool replace, check_only, version, help;
+	char **argv; /* all of it */
 };
 
 /* Reads argv. false with a one-line message on bad usage. */

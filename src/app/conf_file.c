@@ -29,7 +29,7 @@ struct key {
 };
 
 enum {
-	KEYS_MAX = 16 /* of one mapping */
+	KEYS_MAX = 32 /* of one mapping */
 };
 
 /* ---- Errors ---- */
@@ -119,7 +119,7 @@ static int fail_unknown_key(struct reader *reader, const yaml_node_t *node, cons
 			    size_t n_keys)
 {
 	const char *names[KEYS_MAX];
-	char reason[200];
+	char reason[300];
 
 	for (size_t i = 0; i < n_keys; i++)
 		names[i] = keys[i].name;
@@ -169,32 +169,66 @@ static int read_list(struct reader *reader, const yaml_node_t *node, key_apply a
 
 /* ---- server ---- */
 
+static int read_address(struct reader *reader, const yaml_node_t *value,
+			struct listen_address **list, size_t *n)
+{
+	const char *text = read_text(reader, value), *reason;
+
+	if (!text)
+		return -1;
+	return conf_value_put_address(text, list, n, &reason) ? 0
+							      : fail_value(reader, value, reason);
+}
+
+/* One address, or a list of them. */
+static int read_addresses(struct reader *reader, const yaml_node_t *value,
+			  struct listen_address **list, size_t *n)
+{
+	const yaml_node_item_t *item;
+
+	if (value->type != YAML_SEQUENCE_NODE)
+		return read_address(reader, value, list, n);
+	if (value->data.sequence.items.start == value->data.sequence.items.top)
+		return fail(reader, value->start_mark, "the list is empty");
+	for (item = value->data.sequence.items.start; item < value->data.sequence.items.top; item++)
+		if (read_address(reader, find_node(reader, *item), list, n) < 0)
+			return -1;
+	return 0;
+}
+
 static int apply_dns(struct reader *reader, const yaml_node_t *value, void *target)
 {
 	struct conf *conf = target;
-	const char *text, *reason;
 
-	if (value->type == YAML_SEQUENCE_NODE)
-		return read_list(reader, value, apply_dns, target);
-	if (!(text = read_text(reader, value)))
-		return -1;
-	if (!conf_value_put_address(text, &conf->dns, &conf->n_dns, &reason))
-		return fail_value(reader, value, reason);
-	return 0;
+	return read_addresses(reader, value, &conf->dns, &conf->n_dns);
 }
 
 static int apply_http(struct reader *reader, const yaml_node_t *value, void *target)
 {
 	struct conf *conf = target;
-	const char *text, *reason;
 
-	if (value->type == YAML_SEQUENCE_NODE)
-		return read_list(reader, value, apply_http, target);
-	if (!(text = read_text(reader, value)))
-		return -1;
-	if (!conf_value_put_address(text, &conf->http, &conf->n_http, &reason))
-		return fail_value(reader, value, reason);
-	return 0;
+	return read_addresses(reader, value, &conf->http, &conf->n_http);
+}
+
+static struct conf_place place_of(const yaml_node_t *node)
+{
+	return (struct conf_place){ node->start_mark.line + 1, node->start_mark.column + 1 };
+}
+
+static int apply_dns_tls(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	struct conf *conf = target;
+
+	conf->dns_tls_at = place_of(value);
+	return read_addresses(reader, value, &conf->dns_tls, &conf->n_dns_tls);
+}
+
+static int apply_https(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	struct conf *conf = target;
+
+	conf->https_at = place_of(value);
+	return read_addresses(reader, value, &conf->https, &conf->n_https);
 }
 
 static int apply_workers(struct reader *reader, const yaml_node_t *value, void *target)
@@ -273,17 +307,48 @@ static int apply_version(struct reader *reader, const yaml_node_t *value, void *
 	return read_saying(reader, value, ((struct conf *)target)->version);
 }
 
-static int apply_check_loopback(struct reader *reader, const yaml_node_t *value, void *target)
+static int read_bool(struct reader *reader, const yaml_node_t *value, bool *is_true)
 {
-	struct conf *conf = target;
 	const char *text = read_text(reader, value);
 
 	if (!text)
 		return -1;
 	if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
 		return fail_value(reader, value, "is neither true nor false");
-	conf->check_loopback = *text == 't' ? CONF_LOOPBACK_YES : CONF_LOOPBACK_NO;
+	*is_true = *text == 't';
 	return 0;
+}
+
+static int apply_check_loopback(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	struct conf *conf = target;
+	bool is_true;
+
+	if (read_bool(reader, value, &is_true) < 0)
+		return -1;
+	conf->check_loopback = is_true ? CONF_LOOPBACK_YES : CONF_LOOPBACK_NO;
+	return 0;
+}
+
+static int read_copy(struct reader *reader, const yaml_node_t *value, char **copy)
+{
+	const char *text = read_text(reader, value);
+
+	if (!text)
+		return -1;
+	*copy = strdup(text);
+	return *copy ? 0 : fail_memory(reader, value);
+}
+
+/* Whether there is such a user is not for a reload to ask. */
+static int apply_user(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_copy(reader, value, &((struct conf *)target)->user);
+}
+
+static int apply_sandbox(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_bool(reader, value, &((struct conf *)target)->sandbox);
 }
 
 static int read_number(struct reader *reader, const yaml_node_t *value, uint32_t max,
@@ -393,6 +458,37 @@ static int apply_http_origins(struct reader *reader, const yaml_node_t *value, v
 	return put_text(reader, value, &guard->origins, &guard->n_origins);
 }
 
+static int apply_certificate(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_path(reader, value, &((struct tls_options *)target)->certificate);
+}
+
+static int apply_key(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_path(reader, value, &((struct tls_options *)target)->key);
+}
+
+static int apply_client_ca(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	return read_path(reader, value, &((struct tls_options *)target)->client_ca);
+}
+
+static int apply_tls(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	static const struct key keys[] = {
+		{ "certificate", apply_certificate },
+		{ "key", apply_key },
+		{ "client-ca", apply_client_ca },
+	};
+	struct tls_options *tls = &((struct conf *)target)->tls;
+
+	if (read_mapping(reader, value, keys, sizeof(keys) / sizeof(keys[0]), tls) < 0)
+		return -1;
+	if (!tls->certificate || !tls->key)
+		return fail(reader, value->start_mark, "tls needs both 'certificate' and 'key'");
+	return 0;
+}
+
 static const struct key server_keys[] = {
 	{ "dns", apply_dns },
 	{ "http", apply_http },
@@ -406,19 +502,14 @@ static const struct key server_keys[] = {
 	{ "rate-limit", apply_rate_limit },
 	{ "http-names", apply_http_names },
 	{ "http-origins", apply_http_origins },
+	{ "user", apply_user },
+	{ "sandbox", apply_sandbox },
+	{ "https", apply_https },
+	{ "dns-tls", apply_dns_tls },
+	{ "tls", apply_tls },
 };
 
 /* ---- zone ---- */
-
-static int read_copy(struct reader *reader, const yaml_node_t *value, char **copy)
-{
-	const char *text = read_text(reader, value);
-
-	if (!text)
-		return -1;
-	*copy = strdup(text);
-	return *copy ? 0 : fail_memory(reader, value);
-}
 
 static int apply_domain(struct reader *reader, const yaml_node_t *value, void *target)
 {

@@ -30,6 +30,8 @@ static const struct flag {
 	  "keep data there (default: ./rosterd-data)" },
 	{ "--workers", NULL, "N", FLAG_TEXT, offsetof(struct conf_flags, workers),
 	  "threads that answer queries (default: the number of processors)" },
+	{ "--replace", NULL, NULL, FLAG_SET, offsetof(struct conf_flags, replace),
+	  "take over from the server that runs with the same data, if any" },
 	{ "--check-config", NULL, NULL, FLAG_SET, offsetof(struct conf_flags, check_only),
 	  "read the configuration and zone files, say what is wrong, exit" },
 	{ "--export", NULL, "FILE", FLAG_TEXT, offsetof(struct conf_flags, export_to),
@@ -154,7 +156,7 @@ static bool is_flag(const char *arg)
 bool conf_flags_parse(struct conf_flags *flags, int argc, char **argv, char *message,
 		      size_t message_size)
 {
-	*flags = (struct conf_flags){ 0 };
+	*flags = (struct conf_flags){ .argv = argv };
 	for (int i = 1; i < argc; i++) {
 		const char *value;
 		const struct flag *flag = find_flag(argv[i], &value);

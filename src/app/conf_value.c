@@ -91,9 +91,16 @@ bool conf_value_ttl(const char *text, uint32_t *ttl_s, const char **reason)
 	return false;
 }
 
-static bool same_address(const struct listen_address *a, const struct listen_address *b)
+static bool equal_address(const struct listen_address *a, const struct listen_address *b)
 {
 	return a->len == b->len && memcmp(&a->sockaddr, &b->sockaddr, a->len) == 0;
+}
+
+bool conf_value_same_address(const struct listen_address *a, const struct listen_address *b)
+{
+	const char *port = strrchr(a->text, '@');
+
+	return equal_address(a, b) && strspn(port + 1, "0") != strlen(port + 1);
 }
 
 bool conf_value_put_address(const char *text, struct listen_address **list, size_t *n,
@@ -108,7 +115,7 @@ bool conf_value_put_address(const char *text, struct listen_address **list, size
 		return false;
 	}
 	for (size_t i = 0; i < *n; i++) {
-		if (same_address(&(*list)[i], &address)) {
+		if (equal_address(&(*list)[i], &address)) {
 			*reason = "is there twice";
 			return false;
 		}

@@ -19,6 +19,9 @@ bool conf_value_workers(const char *text, unsigned *workers, const char **reason
 /* A duration of whole seconds, or a number of seconds; 1 to LIMIT_TTL_S. */
 bool conf_value_ttl(const char *text, uint32_t *ttl_s, const char **reason);
 
+/* Whether two are one place to listen at. A port of 0 is always another. */
+bool conf_value_same_address(const struct listen_address *a, const struct listen_address *b);
+
 /* Adds an address to a heap-allocated list of `*n`. Refuses a second like it. */
 bool conf_value_put_address(const char *text, struct listen_address **list, size_t *n,
 			    const char **reason);

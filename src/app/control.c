@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "app/control.h"
 
+#include "app/control_replace.h"
 #include "app/control_serve.h"
 #include "app/control_stop.h"
+#include "app/sandbox.h"
+#include "app/systemd.h"
 #include "app/zones.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,10 +18,64 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum {
 	COMMENT_MS = 15000, /* proxies close what is quiet for longer */
 };
+
+/* ---- Doors ---- */
+
+static int seal(const struct conf *conf)
+{
+	const struct sandbox_options options = { .is_on = conf->sandbox };
+	char message[512];
+
+	if (sandbox_seal(&options, message, sizeof(message)) == 0)
+		return 0;
+	log_event(LOG_ERROR, "start-failed", "error", message, NULL);
+	return -1;
+}
+
+/* Every door is open before the first thread runs, so a failed start has answered nobody. */
+static int open_doors(struct control *control)
+{
+	struct conf *conf = control->conf;
+
+	if (control_replace_open_http(control))
+		return -1;
+	control->workers = workers_new(conf->workers, conf->dns, conf->n_dns, &control->given,
+				       control->catalog, &control->identity, &conf->rate_limit);
+	if (!control->workers)
+		return -1;
+	return workers_open_tls(control->workers, conf->dns_tls, conf->n_dns_tls, &control->given,
+				control->tls);
+}
+
+static void log_listening(const char *door, const struct listen_address *addresses, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		log_event(LOG_INFO, "listening", "door", door, "addr", addresses[i].text, NULL);
+}
+
+static int start_workers(struct control *control)
+{
+	struct conf *conf = control->conf;
+
+	if (workers_start(control->workers))
+		return -1;
+	control->watchdog = watchdog_new(control->base, control->workers);
+	if (!control->watchdog) {
+		log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
+		return -1;
+	}
+	log_listening("dns", conf->dns, conf->n_dns);
+	log_listening("dns-tls", conf->dns_tls, conf->n_dns_tls);
+	log_listening("http", conf->http, conf->n_http);
+	log_listening("https", conf->https, conf->n_https);
+	return 0;
+}
 
 /* ---- Restoring ---- */
 
@@ -29,10 +86,30 @@ static void on_stray(void *cookie, const char *service, const char *id)
 	commit_mend(control->commit, service, id);
 }
 
+/* Sockets that nobody wants are most likely a mistake in one of two configurations. */
+static void tell_ready(struct control *control)
+{
+	size_t n_unused = listen_set_fini(&control->given);
+
+	if (n_unused)
+		log_event(LOG_WARNING, "sockets-unused", "sockets", log_fmt("%zu", n_unused),
+			  "reason", "no address of the configuration is theirs", NULL);
+	if (systemd_notify(log_fmt("READY=1\nSTATUS=Serving %zu zones.\nMAINPID=%d",
+				   control->conf->n_zones, (int)getpid())))
+		log_event(LOG_WARNING, "notify-failed", "error", strerror(errno), NULL);
+}
+
 static void on_restored(void *cookie, bool ok)
 {
 	struct control *control = cookie;
 
+	catalog_set_loading(control->catalog, !ok);
+	if (ok && control_replace_is_taking_over(control)) {
+		/* Queries come in as soon as there are sockets. */
+		ok = open_doors(control) == 0 && start_workers(control) == 0;
+		if (ok)
+			control_replace_finish(control);
+	}
 	if (ok && commit_start(control->commit, control->store)) {
 		log_event(LOG_ERROR, "start-failed", "error", strerror(errno), NULL);
 		ok = false;
@@ -42,10 +119,11 @@ static void on_restored(void *cookie, bool ok)
 		event_base_loopbreak(control->base);
 		return;
 	}
-	catalog_set_loading(control->catalog, false);
 	control->api.is_loading = false;
 	control->is_ready = true;
 	control_serve_arm_deadline(control);
+	control_replace_listen(control);
+	tell_ready(control);
 	log_event(LOG_INFO, "ready", "version", PACKAGE_VERSION, "zones",
 		  log_fmt("%zu", control->conf->n_zones), "workers",
 		  log_fmt("%u", control->conf->workers), "revision",
@@ -92,11 +170,17 @@ static struct commit *new_commit(struct control *control)
 	return commit_new(&options);
 }
 
-static void set_identity(struct answer_identity *identity, const struct conf *conf)
+static void set_identity(struct control *control)
 {
+	struct answer_identity *identity = &control->identity;
+	const struct conf *conf = control->conf;
+
 	snprintf(identity->id, sizeof(identity->id), "%s", conf->identity);
 	snprintf(identity->version, sizeof(identity->version), "%s", conf->version);
-	siphash_key_init(&identity->cookie_secret);
+	if (control_replace_is_taking_over(control))
+		identity->cookie_secret = control->takeover.cookie_secret;
+	else
+		siphash_key_init(&identity->cookie_secret);
 }
 
 /* The write side without its doors: what needs nothing but memory. */
@@ -105,7 +189,7 @@ static int new_model(struct control *control)
 	/* The start is a change itself: leases and checks begin anew. */
 	uint64_t revision = revision_first(control->revision) + 1;
 
-	set_identity(&control->identity, control->conf);
+	set_identity(control);
 	codec_use_pool();
 	control->base = new_base();
 	control->results = queue_new();
@@ -133,54 +217,13 @@ static int new_model(struct control *control)
 	control_serve_hook_api(control, &control->api);
 	if (control->base && control->results && control->notes && control->compile &&
 	    control->commit && control->watchers && control->dump &&
-	    control_serve_init(control) == 0 && control_stop_init(control) == 0) {
+	    control_serve_init(control) == 0 && control_stop_init(control) == 0 &&
+	    control_replace_init_events(control) == 0) {
 		catalog_set_loading(control->catalog, true);
 		return 0;
 	}
 	log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
 	return -1;
-}
-
-static int open_http(struct control *control)
-{
-	struct conf *conf = control->conf;
-
-	control->httpd = httpd_new(control->base, &control->counters, LIMIT_HTTP_REQUEST_MS,
-				   control_serve_on_request, control);
-	if (!control->httpd)
-		return -1;
-	for (size_t i = 0; i < conf->n_http; i++) {
-		int fd = listen_tcp(&conf->http[i]);
-
-		if (fd < 0) {
-			log_event(LOG_ERROR, "listen-failed", "door", "http", "addr",
-				  conf->http[i].text, "error", strerror(errno), "errno",
-				  log_fmt("%d", errno), NULL);
-			return -1;
-		}
-		if (httpd_accept(control->httpd, fd))
-			return -1;
-	}
-	return 0;
-}
-
-/* Every door is open before the first thread runs, so a failed start has answered nobody. */
-static int open_doors(struct control *control)
-{
-	struct conf *conf = control->conf;
-
-	control->workers = workers_new(conf->workers, conf->dns, conf->n_dns, control->catalog,
-				       &control->identity, &conf->rate_limit);
-	if (!control->workers || open_http(control))
-		return -1;
-	control->probe = probe_new(control->results, 0);
-	if (!control->probe || workers_start(control->workers))
-		return -1;
-	for (size_t i = 0; i < conf->n_dns; i++)
-		log_event(LOG_INFO, "listening", "door", "dns", "addr", conf->dns[i].text, NULL);
-	for (size_t i = 0; i < conf->n_http; i++)
-		log_event(LOG_INFO, "listening", "door", "http", "addr", conf->http[i].text, NULL);
-	return 0;
 }
 
 static int restore(struct control *control)
@@ -218,6 +261,7 @@ static void free_results(struct queue *results)
 static void fini(struct control *control)
 {
 	dump_free(control->dump);
+	watchdog_free(control->watchdog);
 	workers_free(control->workers);
 	probe_free(control->probe);
 	control->probe = NULL;
@@ -232,6 +276,7 @@ static void fini(struct control *control)
 	catalog_free(control->catalog);
 	control_serve_fini(control);
 	control_stop_fini(control);
+	control_replace_fini(control);
 	free_results(control->results);
 	queue_free(control->results);
 	if (control->notes)
@@ -239,24 +284,26 @@ static void fini(struct control *control)
 	queue_free(control->notes);
 	if (control->base)
 		event_base_free(control->base);
+	listen_set_fini(&control->given);
 	revision_close(control->revision);
 }
 
-int control_run(struct conf *conf, const struct conf_flags *flags, struct static_zone *zones)
+int control_run(struct conf *conf, const struct conf_flags *flags, struct static_zone *zones,
+		struct tls *tls)
 {
-	struct control control = { .conf = conf, .flags = flags };
+	struct control control = { .conf = conf, .flags = flags, .tls = tls };
 	char message[512];
 	int status = EXIT_FAILURE;
+	bool is_taking_over;
 
-	control.revision = revision_open(conf->data, message, sizeof(message));
-	if (!control.revision) {
-		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
+	control_replace_init(&control);
+	if (systemd_take_sockets(&control.given)) {
+		log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
 		zones_free(zones, conf->n_zones);
 		goto out;
 	}
-	/* Before there are threads. */
-	control.store = store_open(conf->data, message, sizeof(message));
-	if (!control.store) {
+	control.revision = control_replace_open(&control, message, sizeof(message));
+	if (!control.revision) {
 		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
 		zones_free(zones, conf->n_zones);
 		goto out;
@@ -273,15 +320,28 @@ int control_run(struct conf *conf, const struct conf_flags *flags, struct static
 		goto out;
 	}
 	free(zones);
-	if (open_doors(&control) || restore(&control))
+	/* Whoever takes over is given its sockets later, and has privileges for none. */
+	is_taking_over = control_replace_is_taking_over(&control);
+	if ((!is_taking_over && open_doors(&control)) || seal(conf))
+		goto out;
+	/* Its child is sealed, too; it forks, so it comes before the threads. */
+	control.store = store_open(conf->data, message, sizeof(message));
+	if (!control.store) {
+		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
+		goto out;
+	}
+	control.probe = probe_new(control.results, 0);
+	if (!control.probe || (!is_taking_over && start_workers(&control)) || restore(&control))
 		goto out;
 	if (control_serve_rounds(&control) >= 0 && !control.has_failed)
 		status = EXIT_SUCCESS;
 	if (control.has_failed)
 		goto out;
-	control_stop_save(&control);
+	if (control.yield != YIELD_DONE)
+		control_stop_save(&control);
 	log_event(LOG_INFO, "stopped", NULL);
 out:
+	takeover_fail(&control.takeover, log_last_error());
 	fini(&control);
 	return status;
 }

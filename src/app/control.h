@@ -19,8 +19,10 @@
 
 /*
  * Runs the server until a signal ends it; the calling thread is the control thread. `zones` are
- * taken over, contents and array. Returns the process's exit code; every failure has its log line.
+ * taken over, contents and array; `tls` is what the certificate's files say, NULL without
+ * one, and reloaded with the rest. Returns the process's exit code; every failure has its log line.
  */
-int control_run(struct conf *conf, const struct conf_flags *flags, struct static_zone *zones);
+int control_run(struct conf *conf, const struct conf_flags *flags, struct static_zone *zones,
+		struct tls *tls);
 
 #endif

@@ -103,6 +103,13 @@ static void publish(struct control *control)
 	control_serve_arm_deadline(control);
 }
 
+void control_serve_drop_replies(struct control *control)
+{
+	for (size_t i = 0; i < control->n_pending; i++)
+		api_reply_fini(&control->pending[i].reply);
+	control->n_pending = 0;
+}
+
 static void on_publish(evutil_socket_t fd, short what, void *cookie)
 {
 	(void)fd;
@@ -208,7 +215,7 @@ static bool is_ready(void *cookie)
 {
 	const struct control *control = cookie;
 
-	return control->is_ready && !control->is_draining;
+	return control->is_ready && !control->is_draining && control->yield == YIELD_NO;
 }
 
 static const char *trouble(void *cookie)
@@ -325,10 +332,23 @@ static void on_results(evutil_socket_t fd, short what, void *cookie)
 		struct probe_result *result = (struct probe_result *)(void *)node;
 
 		node = node->next;
-		apply_result(control, result);
+		if (control->yield != YIELD_DONE)
+			apply_result(control, result);
 		free(result);
 	}
 	control_serve_publish_soon(control);
+}
+
+static bool all_loopback(const struct listen_address *addresses, size_t n)
+{
+	struct address address;
+
+	for (size_t i = 0; i < n; i++) {
+		listen_peer((const struct sockaddr *)&addresses[i].sockaddr, &address);
+		if (!record_address_is_loopback(&address))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -338,13 +358,10 @@ static void on_results(evutil_socket_t fd, short what, void *cookie)
 bool control_serve_refuses_loopback(const struct control *control, enum conf_loopback choice)
 {
 	const struct conf *conf = control->conf;
-	struct address address;
 
-	for (size_t i = 0; choice == CONF_LOOPBACK_BY_HTTP && i < conf->n_http; i++) {
-		listen_peer((const struct sockaddr *)&conf->http[i].sockaddr, &address);
-		if (!record_address_is_loopback(&address))
-			return true;
-	}
+	if (choice == CONF_LOOPBACK_BY_HTTP)
+		return !all_loopback(conf->http, conf->n_http) ||
+		       !all_loopback(conf->https, conf->n_https);
 	return choice == CONF_LOOPBACK_NO;
 }
 
@@ -389,9 +406,16 @@ void control_serve_hook_api(struct control *control, struct api *api)
 	api->cookie = control;
 }
 
-int control_serve_init(struct control *control)
+int control_serve_tick(struct control *control)
 {
 	static const struct timeval tick_time = { .tv_usec = SERVER_CLOCK_TICK_MS * 1000 };
+
+	control_serve_look(control);
+	return event_add(control->tick, &tick_time);
+}
+
+int control_serve_init(struct control *control)
+{
 	struct event_base *base = control->base;
 
 	control->on_results = event_new(base, queue_fd(control->results), EV_READ | EV_PERSIST,
@@ -400,7 +424,7 @@ int control_serve_init(struct control *control)
 	control->deadline = evtimer_new(base, on_deadline, control);
 	control->tick = event_new(base, -1, EV_PERSIST, on_tick, control);
 	return control->on_results && control->publish && control->deadline && control->tick &&
-			       event_add(control->tick, &tick_time) == 0 &&
+			       control_serve_tick(control) == 0 &&
 			       event_add(control->on_results, NULL) == 0
 		       ? 0
 		       : -1;
@@ -414,7 +438,6 @@ void control_serve_fini(struct control *control)
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i])
 			event_free(events[i]);
-	for (size_t i = 0; i < control->n_pending; i++)
-		api_reply_fini(&control->pending[i].reply);
+	control_serve_drop_replies(control);
 	free(control->pending);
 }

@@ -17,6 +17,9 @@ void control_serve_hook_registry(struct control *control, struct registry_option
 void control_serve_hook_commit(struct control *control, struct commit_options *options);
 void control_serve_hook_api(struct control *control, struct api *api);
 
+/* The port that they are owed at is gone: replies that wait for a publish are dropped. */
+void control_serve_drop_replies(struct control *control);
+
 /* httpd_on_request; the cookie is the struct control. */
 void control_serve_on_request(void *cookie, struct httpd_request *owed,
 			      const struct api_request *request);
@@ -29,6 +32,9 @@ void control_serve_begin_round(struct control *control);
 
 /* Server time. Whatever the loop does begins with a look, and so does every tick. */
 uint64_t control_serve_look(struct control *control);
+
+/* Looks at the clock, and goes on to do so at every tick. -1: out of memory. */
+int control_serve_tick(struct control *control);
 
 /* Publishes behind everything else that this round of the loop has to do. */
 void control_serve_publish_soon(struct control *control);

@@ -5,6 +5,7 @@
  *   control        its life: making everything, opening the doors, restoring
  *   control_serve  what happens in between
  *   control_stop   signals, and the end
+ *   control_replace  from one server to the next
  */
 #ifndef ROSTERD_APP_CONTROL_STATE_H
 #define ROSTERD_APP_CONTROL_STATE_H
@@ -12,8 +13,12 @@
 #include "app/commit.h"
 #include "app/conf.h"
 #include "app/dump.h"
+#include "app/replace.h"
 #include "app/restore.h"
 #include "app/revision.h"
+#include "app/successor.h"
+#include "app/takeover.h"
+#include "app/watchdog.h"
 #include "app/watchers.h"
 #include "app/workers.h"
 #include "io/httpd.h"
@@ -23,6 +28,14 @@
 struct pending {
 	struct httpd_request *owed;
 	struct api_reply reply;
+};
+
+/* How far this server has yielded to the one that replaces it: control_replace.c. */
+enum control_yield {
+	YIELD_NO,
+	YIELD_HTTP,
+	YIELD_COMMIT,
+	YIELD_DONE,
 };
 
 struct control {
@@ -40,19 +53,31 @@ struct control {
 	struct events *events;
 	struct watchers *watchers;
 	struct compile *compile;
+	struct listen_set given; /* sockets that others have opened for us */
 	struct workers *workers;
+	struct watchdog *watchdog;
 	struct dump *dump;
 	struct queue *results; /* of the prober */
 	struct probe *probe;
 	struct httpd *httpd;
+	struct tls *tls; /* the caller's; NULL: none is configured */
 	struct api api;
 	struct queue *notes; /* that the workers have drained */
 	struct event *on_results, *on_notes, *publish, *deadline, *tick, *drain_end;
-	struct event *on_signals[4];
+	struct event *on_signals[5];
 	struct pending *pending;
 	size_t n_pending, cap_pending;
 	uint64_t round_ns; /* when the present round's work began; 0: not yet */
 	struct histogram rounds;
+	/* The listening sockets of `httpd`, which has copies; those with TLS behind the others. */
+	int http[2 * LIMIT_ADDRESSES];
+	size_t n_http;
+	struct takeover takeover;
+	struct replace *replace; /* NULL: not replaceable */
+	struct successor *successor;
+	enum control_yield yield;
+	struct event *yield_step, *yield_end;
+	int *offered;
 	bool is_ready, is_draining, http_drained, dns_drained, commit_drained, has_failed;
 };
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "app/control_stop.h"
 
+#include "app/control_replace.h"
 #include "app/control_serve.h"
 #include "app/reload.h"
+#include "app/systemd.h"
 #include "app/zones.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -33,20 +35,26 @@ static void swap_guards(struct guard *a, struct guard *b)
 
 static void reload(struct control *control)
 {
+	struct static_zone *zones;
 	struct conf conf;
+	struct tls *tls;
 	char message[512];
-	struct static_zone *zones =
-		reload_read(control->conf, control->flags, &conf, message, sizeof(message));
 
+	systemd_notify_reloading();
+	zones = reload_read(control->conf, control->flags, &conf, &tls, message, sizeof(message));
 	if (!zones)
 		goto fail;
 	if (compile_set_zones(control->compile, zones, conf.n_zones, control_serve_look(control),
 			      message, sizeof(message))) {
 		zones_free(zones, conf.n_zones);
+		tls_free(tls);
 		conf_fini(&conf);
 		goto fail;
 	}
 	free(zones);
+	if (control->tls && tls)
+		tls_swap(control->tls, tls);
+	tls_free(tls);
 	registry_set_ttl(control->registry, conf.ttl_s);
 	swap_guards(&control->conf->guard, &conf.guard);
 	control->api.refuses_loopback_checks =
@@ -55,10 +63,12 @@ static void reload(struct control *control)
 	counters_add(&control->counters.reloads, 1);
 	log_event(LOG_INFO, "reloaded", "zones", log_fmt("%zu", conf.n_zones), NULL);
 	conf_fini(&conf);
+	systemd_notify("READY=1");
 	return;
 fail:
 	counters_add(&control->counters.reloads_failed, 1);
 	log_event(LOG_ERROR, "reload-failed", "error", message, "now", "the old one stays", NULL);
+	systemd_notify("READY=1");
 }
 
 static void end_if_drained(struct control *control)
@@ -79,27 +89,50 @@ void control_stop_on_saved_all(void *cookie)
 {
 	struct control *control = cookie;
 
+	if (control->yield != YIELD_NO) {
+		control_replace_on_saved(control);
+		return;
+	}
 	control->commit_drained = true;
 	end_if_drained(control);
 }
 
+/* From a worker's thread. */
+struct note {
+	struct queue_node node;
+	bool is_retired; /* or else: drained */
+};
+
 static void on_notes(evutil_socket_t fd, short what, void *cookie)
 {
 	struct control *control = cookie;
-	struct queue_node *note = queue_take(control->notes);
+	struct queue_node *node = queue_take(control->notes);
 
 	(void)fd;
 	(void)what;
-	control->dns_drained |= note != NULL;
+	for (; node; node = node->next) {
+		if (((struct note *)(void *)node)->is_retired)
+			replace_retired(control->replace);
+		else
+			control->dns_drained = true;
+	}
 	end_if_drained(control);
 }
 
 static void on_dns_drained(void *cookie)
 {
-	static struct queue_node note;
+	static struct note note;
 	struct control *control = cookie;
 
-	queue_push(control->notes, &note);
+	queue_push(control->notes, &note.node);
+}
+
+static void on_dns_retired(void *cookie)
+{
+	static struct note note = { .is_retired = true };
+	struct control *control = cookie;
+
+	queue_push(control->notes, &note.node);
 }
 
 static void on_drain_end(evutil_socket_t fd, short what, void *cookie)
@@ -111,6 +144,15 @@ static void on_drain_end(evutil_socket_t fd, short what, void *cookie)
 	event_base_loopbreak(control->base);
 }
 
+void control_stop_retire(struct control *control)
+{
+	struct timeval limit = { .tv_sec = DRAIN_S };
+
+	control->is_draining = control->http_drained = control->commit_drained = true;
+	event_add(control->drain_end, &limit);
+	workers_retire(control->workers, on_dns_retired, on_dns_drained, control);
+}
+
 static void stop(struct control *control, int signal_number)
 {
 	struct timeval limit = { .tv_sec = DRAIN_S };
@@ -119,9 +161,18 @@ static void stop(struct control *control, int signal_number)
 		log_event(LOG_WARNING, "stopped", "reason", "a second signal", NULL);
 		_exit(EXIT_SUCCESS); /* what was acknowledged is on disk */
 	}
+	/* Half handed over, or half taken over: the other server has what matters. */
+	control->has_failed |= !control->workers;
+	if (control->yield != YIELD_NO || !control->workers) {
+		event_base_loopbreak(control->base);
+		return;
+	}
 	log_event(LOG_INFO, "stopping", "signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT",
 		  NULL);
 	control->is_draining = true;
+	systemd_notify("STOPPING=1");
+	replace_free(control->replace);
+	control->replace = NULL;
 	event_add(control->drain_end, &limit);
 	workers_drain(control->workers, on_dns_drained, control);
 	httpd_drain(control->httpd, on_http_idle, control);
@@ -135,8 +186,12 @@ static void on_signal(evutil_socket_t fd, short what, void *cookie)
 
 	(void)what;
 	control_serve_begin_round(control);
-	if (fd == SIGHUP)
+	if (fd == SIGHUP && control->yield == YIELD_NO)
 		reload(control);
+	else if (fd == SIGHUP)
+		log_event(LOG_WARNING, "reload-ignored", "reason", "a new server takes over", NULL);
+	else if (fd == SIGUSR2)
+		control_replace_start_successor(control);
 	else if (fd == SIGUSR1 && control->api.is_loading)
 		log_event(LOG_ERROR, "dump-failed", "error", "the registry is being read", NULL);
 	else if (fd == SIGUSR1)
@@ -176,7 +231,7 @@ void control_stop_save(struct control *control)
 
 int control_stop_init(struct control *control)
 {
-	static const int signals[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
+	static const int signals[] = { SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT };
 	struct event_base *base = control->base;
 	bool ok;
 
@@ -196,6 +251,7 @@ void control_stop_fini(struct control *control)
 	struct event *events[] = {
 		control->on_notes,      control->drain_end,     control->on_signals[0],
 		control->on_signals[1], control->on_signals[2], control->on_signals[3],
+		control->on_signals[4],
 	};
 
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)

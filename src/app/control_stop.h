@@ -11,6 +11,9 @@
 int control_stop_init(struct control *control);
 void control_stop_fini(struct control *control);
 
+/* Another server answers: reads no more queries, and ends when replies are on their way. */
+void control_stop_retire(struct control *control);
+
 /* commit_options.on_drained; the cookie is the struct control. */
 void control_stop_on_saved_all(void *cookie);
 

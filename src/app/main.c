@@ -4,15 +4,19 @@
  * 2 (usage), 78 (configuration or zone file).
  */
 #include "app/control.h"
+#include "app/sandbox.h"
 #include "app/transfer.h"
 #include "app/zones.h"
 #include "base/log.h"
+#include "io/tls.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -57,14 +61,47 @@ static void raise_descriptors(void)
 
 static void on_libevent_log(int severity, const char *message)
 {
-	log_event(severity == EVENT_LOG_ERR ? LOG_ERROR : LOG_WARNING, "libevent", "error", message,
-		  NULL);
+	log_peer_event(severity == EVENT_LOG_ERR ? LOG_ERROR : LOG_WARNING, "libevent", "error",
+		       message, NULL);
+}
+
+/* As the configured user: what a reload will want to read is better missed now. */
+static void warn_unreadable(const char *path)
+{
+	if (path && access(path, R_OK))
+		log_event(LOG_WARNING, "reload-will-fail", "file", path, "error", strerror(errno),
+			  "reason", "the user that rosterd runs as cannot read it", NULL);
+}
+
+static int run(struct conf *conf, const struct conf_flags *flags, struct static_zone *zones,
+	       struct tls *tls)
+{
+	const struct sandbox_options options = {
+		.user = conf->user,
+		.data = conf->data,
+		.is_on = conf->sandbox,
+	};
+	char message[512];
+
+	if (sandbox_enter(&options, message, sizeof(message))) {
+		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
+		zones_free(zones, conf->n_zones);
+		return EXIT_FAILURE;
+	}
+	warn_unreadable(flags->file);
+	for (size_t i = 0; i < conf->n_zones; i++)
+		warn_unreadable(conf->zones[i].file);
+	warn_unreadable(conf->tls.certificate);
+	warn_unreadable(conf->tls.key);
+	warn_unreadable(conf->tls.client_ca);
+	return control_run(conf, flags, zones, tls);
 }
 
 int main(int argc, char **argv)
 {
 	struct conf_flags flags;
 	struct static_zone *zones;
+	struct tls *tls = NULL;
 	struct conf conf;
 	char message[512];
 	int status;
@@ -91,9 +128,17 @@ int main(int argc, char **argv)
 		conf_fini(&conf);
 		return status;
 	}
-	zones = zones_read(&conf, message, sizeof(message));
+	if (conf.user && sandbox_check_user(conf.user, message, sizeof(message))) {
+		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
+		conf_fini(&conf);
+		return EXIT_CONFIG;
+	}
+	zones = NULL;
+	if (!conf.tls.certificate || (tls = tls_new(&conf.tls, message, sizeof(message))))
+		zones = zones_read(&conf, message, sizeof(message));
 	if (!zones) {
 		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
+		tls_free(tls);
 		conf_fini(&conf);
 		return EXIT_CONFIG;
 	}
@@ -101,8 +146,9 @@ int main(int argc, char **argv)
 		zones_free(zones, conf.n_zones);
 		status = EXIT_SUCCESS;
 	} else {
-		status = control_run(&conf, &flags, zones);
+		status = run(&conf, &flags, zones, tls);
 	}
+	tls_free(tls);
 	conf_fini(&conf);
 	return status;
 }

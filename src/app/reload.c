@@ -32,11 +32,16 @@ static void warn_fixed(const struct conf *old, const struct conf *new)
 	} fixed[] = {
 		{ "dns", same_addresses(old->dns, old->n_dns, new->dns, new->n_dns) },
 		{ "http", same_addresses(old->http, old->n_http, new->http, new->n_http) },
+		{ "dns-tls",
+		  same_addresses(old->dns_tls, old->n_dns_tls, new->dns_tls, new->n_dns_tls) },
+		{ "https", same_addresses(old->https, old->n_https, new->https, new->n_https) },
 		{ "workers", old->workers == new->workers },
 		{ "rate-limit", same_limits(&old->rate_limit, &new->rate_limit) },
 		{ "data", strcmp(old->data, new->data) == 0 },
 		{ "identity", strcmp(old->identity, new->identity) == 0 },
 		{ "version", strcmp(old->version, new->version) == 0 },
+		{ "user", strcmp(old->user ? old->user : "", new->user ? new->user : "") == 0 },
+		{ "sandbox", old->sandbox == new->sandbox },
 	};
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
@@ -46,15 +51,22 @@ static void warn_fixed(const struct conf *old, const struct conf *new)
 }
 
 struct static_zone *reload_read(const struct conf *old, const struct conf_flags *flags,
-				struct conf *conf, char *message, size_t message_size)
+				struct conf *conf, struct tls **tls, char *message,
+				size_t message_size)
 {
 	struct static_zone *zones = NULL;
 
+	*tls = NULL;
 	if (conf_load(conf, flags, message, message_size) == 0) {
 		warn_fixed(old, conf);
-		zones = zones_read(conf, message, message_size);
+		if (conf->tls.certificate)
+			*tls = tls_new(&conf->tls, message, message_size);
+		if (*tls || !conf->tls.certificate)
+			zones = zones_read(conf, message, message_size);
 	}
-	if (!zones)
+	if (!zones) {
+		tls_free(*tls);
 		conf_fini(conf);
+	}
 	return zones;
 }

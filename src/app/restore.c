@@ -61,8 +61,8 @@ static void leave_out(struct restore *restore, const struct store_item *item, co
 	bool is_policy = item->kind == STORED_POLICY;
 
 	if (!is_policy)
-		log_event(LOG_WARNING, "not-restored", "service", item->key.service, "id",
-			  item->key.id, "reason", reason, NULL);
+		log_peer_event(LOG_WARNING, "not-restored", "service", item->key.service, "id",
+			       item->key.id, "reason", reason, NULL);
 	restore->options.on_stray(restore->options.cookie, item->key.service,
 				  is_policy ? "" : item->key.id);
 }

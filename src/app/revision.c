@@ -76,51 +76,87 @@ static int write_mark(int directory, uint64_t mark)
 	return fsync(directory);
 }
 
-struct revision *revision_open(const char *directory, char *message, size_t message_size)
+/* Opens the directory, which is made if it is missing, and the file `lock` in it. */
+static int open_directory(struct revision *revision, const char *directory)
+{
+	if (mkdir(directory, 0750) && errno != EEXIST)
+		return -1;
+	revision->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (revision->directory < 0)
+		return -1;
+	revision->lock = openat(revision->directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	return revision->lock < 0 ? -1 : 0;
+}
+
+/* Replaces the lock that was just opened, which is not locked, by the one that was given. */
+static bool take_lock(struct revision *revision, int lock)
+{
+	struct stat own, given;
+	bool same = fstat(revision->lock, &own) == 0 && fstat(lock, &given) == 0 &&
+		    own.st_dev == given.st_dev && own.st_ino == given.st_ino;
+
+	close(revision->lock);
+	revision->lock = lock;
+	return same;
+}
+
+static int reserve_first(struct revision *revision)
+{
+	uint64_t mark;
+	int found = read_mark(revision->directory, &mark);
+
+	if (found < 0)
+		return -1;
+	/* Should the directory be lost, the clock keeps the numbers above the earlier ones. */
+	revision->first = found == 0 ? mark : clock_wall_ms();
+	revision->reserved = revision->first + BLOCK;
+	return write_mark(revision->directory, revision->reserved);
+}
+
+/* `lock` is -1 where it must be got. */
+static struct revision *open_revision(const char *directory, int lock, char *message,
+				      size_t message_size)
 {
 	struct revision *revision = calloc(1, sizeof(*revision));
-	uint64_t mark;
-	int found;
 
 	if (!revision) {
 		snprintf(message, message_size, "out of memory");
+		if (lock >= 0)
+			close(lock);
 		return NULL;
 	}
 	revision->directory = revision->lock = -1;
-	if (mkdir(directory, 0750) && errno != EEXIST) {
+	if (open_directory(revision, directory)) {
 		snprintf(message, message_size, "%s: %s", directory, strerror(errno));
+		if (lock >= 0)
+			close(lock);
 		goto fail;
 	}
-	revision->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (revision->directory >= 0)
-		revision->lock =
-			openat(revision->directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (revision->lock < 0) {
-		snprintf(message, message_size, "%s: %s", directory, strerror(errno));
-		goto fail;
-	}
-	if (flock(revision->lock, LOCK_EX | LOCK_NB)) {
+	if (lock >= 0 ? !take_lock(revision, lock) : flock(revision->lock, LOCK_EX | LOCK_NB)) {
 		snprintf(message, message_size, "%s: another rosterd uses this directory",
 			 directory);
 		goto fail;
 	}
-	found = read_mark(revision->directory, &mark);
-	if (found < 0) {
+	if (reserve_first(revision)) {
 		snprintf(message, message_size, "%s/revision: %s", directory,
 			 errno == EINVAL ? "not a revision number" : strerror(errno));
-		goto fail;
-	}
-	/* Should the directory be lost, the clock keeps the numbers above the earlier ones. */
-	revision->first = found == 0 ? mark : clock_wall_ms();
-	revision->reserved = revision->first + BLOCK;
-	if (write_mark(revision->directory, revision->reserved)) {
-		snprintf(message, message_size, "%s/revision: %s", directory, strerror(errno));
 		goto fail;
 	}
 	return revision;
 fail:
 	revision_close(revision);
 	return NULL;
+}
+
+struct revision *revision_open(const char *directory, char *message, size_t message_size)
+{
+	return open_revision(directory, -1, message, message_size);
+}
+
+struct revision *revision_take_over(const char *directory, int lock, char *message,
+				    size_t message_size)
+{
+	return open_revision(directory, lock, message, message_size);
 }
 
 void revision_close(struct revision *revision)
@@ -132,6 +168,11 @@ void revision_close(struct revision *revision)
 	if (revision->directory >= 0)
 		close(revision->directory);
 	free(revision);
+}
+
+int revision_lock(const struct revision *revision)
+{
+	return revision->lock;
 }
 
 uint64_t revision_first(const struct revision *revision)

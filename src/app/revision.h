@@ -23,7 +23,16 @@ struct revision;
  * the directory cannot be made or written, another server holds it, the file is not what we wrote.
  */
 struct revision *revision_open(const char *directory, char *message, size_t message_size);
+/*
+ * The same in place of the server that is replaced, whose lock this process was given; it is taken
+ * over even on failure.
+ */
+struct revision *revision_take_over(const char *directory, int lock, char *message,
+				    size_t message_size);
 void revision_close(struct revision *revision);
+
+/* The descriptor that holds the lock as long as any process has it. */
+int revision_lock(const struct revision *revision);
 
 /* The first number of the block that open reserved. */
 uint64_t revision_first(const struct revision *revision);

@@ -542,6 +542,11 @@ void watchers_drain(struct watchers *watchers)
 		answer_polls(crowd);
 }
 
+void watchers_resume(struct watchers *watchers)
+{
+	watchers->is_draining = false;
+}
+
 size_t watchers_count(const struct watchers *watchers)
 {
 	return watchers->n;

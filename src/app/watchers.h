@@ -40,6 +40,8 @@ void watchers_publish(struct watchers *watchers, uint64_t revision);
 
 /* After httpd_drain(), which ends streams: answers those who poll, and lets none begin. */
 void watchers_drain(struct watchers *watchers);
+/* After watchers_drain(): there may be new ones again. */
+void watchers_resume(struct watchers *watchers);
 
 size_t watchers_count(const struct watchers *watchers);
 

@@ -28,6 +28,10 @@
 	  "DNS replies cut to TC by the rate limit")                                            \
 	X(amplified, "rosterd_dns_amplified_total", "",                                         \
 	  "DNS replies over 5 times their question, to who proved no address")                  \
+	X(tls_begun, "rosterd_tls_handshakes_total", "state=\"begun\"",                         \
+	  "TLS handshakes, by how far they came")                                               \
+	X(tls_done, "rosterd_tls_handshakes_total", "state=\"done\"",                           \
+	  "TLS handshakes, by how far they came")                                               \
 	X(truncated, "rosterd_dns_truncated_total", "", "DNS replies with TC set")              \
 	X(cookies_new, "rosterd_dns_cookies_total", "state=\"new\"",                            \
 	  "DNS queries with a cookie, by its state")                                            \

@@ -22,9 +22,10 @@
 	X(RATE_BUCKETS, 131072, "buckets a socket", "networks x kinds of replies; 2 MiB")      \
 	X(TCP_MESSAGE, 65535, "octets", "RFC 1035 4.2.2: the length field has 16 bits")        \
 	X(TCP_CONNECTIONS, 1024, "connections a worker",                                       \
-	  "an idle one takes about 1 KiB, one that reads nothing 320 KiB")                     \
-	X(TCP_PER_CLIENT, 128, "connections", "one client cannot take every place")            \
+	  "an idle one takes about 1 KiB, over TLS 15, one that reads nothing 320")            \
+	X(TCP_PER_CLIENT, 128, "connections", "an IPv4 address, an IPv6 /64: not every place") \
 	X(TCP_IDLE_MS, 10000, "ms", "RFC 7766 6.2.3 asks for seconds")                         \
+	X(TLS_HANDSHAKES, 4, "steps a round", "one takes up to 1 ms, and UDP waits for it")    \
 	X(CNAME_CHAIN, 8, "links", "ends loops; longer chains are errors in the zone")         \
 	X(ORIGIN, 120, "octets of a zone's name", "the longest names below it stay under 255") \
 	X(ZONES, 64, "zones", "the zone is found by comparing suffixes one by one")            \
@@ -62,6 +63,7 @@
 	X(HTTP_SINGLE, 65536, "octets", "a full registration has some 10 KiB")                 \
 	X(HTTP_CONNECTIONS, 512, "connections", "HTTP cannot take the descriptors of DNS")     \
 	X(HTTP_PER_CLIENT, 64, "connections", "an IPv4 address, an IPv6 /64; but loopback")    \
+	X(IDENTITY, 256, "octets", "a name of a client's certificate, with a NUL")             \
 	X(HTTP_NAMES, 64, "names", "Host is compared with each")                               \
 	X(HTTP_REQUEST_MS, 10000, "ms", "a whole request, however it trickles in")             \
 	X(REGISTER_ARRAY, 1000, "registrations a request", "bounds the work of one request")   \
@@ -78,8 +80,10 @@
 	X(COPY_SHARE, 10, "percent", "of the time goes into it at most: disks are shared")     \
 	/* process */                                                                          \
 	X(PAUSE_MS, 250, "ms", "without a look at the clock; the rest is credited to leases")  \
+	X(LOG_LINES, 10, "lines a second", "of what strangers cause; then they are counted")   \
 	X(WORKERS, 256, "threads", "more than any machine of today has use for")               \
 	X(ADDRESSES, 16, "addresses a door", "each is a socket in every worker")               \
+	X(REPLACE_MS, 60000, "ms", "a new server that is not ready by then has failed")        \
 	X(CONF_FILE, 1048576, "octets", "64 zones and 16 addresses need a few KiB")            \
 	X(ZONE_FILE, 67108864, "octets", "read whole by the thread that serves HTTP")
 

@@ -29,6 +29,21 @@ enum log_level {
 void log_event(enum log_level level, const char *event, ...) __attribute__((sentinel));
 
 /*
+ * The same for what strangers can cause again and again, by requests, registrations, connections or
+ * the behaviour of what is checked: at most LIMIT_LOG_LINES such lines a second leave the process.
+ * The next line of any kind behind those left out says how many they were:
+ *
+ *     level=warning event=log-suppressed count=1234
+ */
+void log_peer_event(enum log_level level, const char *event, ...) __attribute__((sentinel));
+
+/*
+ * What the newest line of the calling thread at level error said behind the level; "" if there was
+ * none. Valid until the next one. For those who have to tell others why it failed.
+ */
+const char *log_last_error(void);
+
+/*
  * printf into one of 8 buffers of 512 octets that belong to the calling thread; for the arguments
  * of log_event() alone.
  */

@@ -29,6 +29,13 @@
 #define SANITIZE_MALLOC 0
 #endif
 
+/* Whether there is a sanitizer in the process that makes system calls of its own. */
+#if defined(SANITIZE_THREAD) || defined(SANITIZE_ADDRESS)
+#define SANITIZE_ANY 1
+#else
+#define SANITIZE_ANY 0
+#endif
+
 #ifdef SANITIZE_THREAD
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);

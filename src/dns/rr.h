@@ -34,6 +34,7 @@ enum edns_option {
 	EDNS_NSID = 3,       /* RFC 5001 */
 	EDNS_COOKIE = 10,    /* RFC 7873 */
 	EDNS_KEEPALIVE = 11, /* RFC 7828 */
+	EDNS_PADDING = 12,   /* RFC 7830 */
 	EDNS_ERROR = 15,     /* RFC 8914 */
 };
 

@@ -76,6 +76,9 @@ static bool parse_option(uint16_t code, const uint8_t *data, size_t len, struct 
 	case EDNS_KEEPALIVE:
 		query->wants_keepalive = true;
 		return true;
+	case EDNS_PADDING:
+		query->wants_padding = true;
+		return true;
 	case EDNS_COOKIE:
 		/* A client cookie, or that and a server cookie (RFC 7873 5.2.2). */
 		if (query->cookie_len || (len != 8 && (len < 16 || len > WIRE_COOKIE_MAX)))
@@ -146,6 +149,7 @@ enum wire_result wire_query_parse(const uint8_t *message, size_t len, struct wir
 	size_t name_len;
 
 	query->has_edns = query->wants_nsid = query->wants_keepalive = false;
+	query->wants_padding = false;
 	query->edns_flags = 0;
 	query->cookie_len = 0;
 	if (!wire_is_query(message, len))

@@ -83,7 +83,7 @@ struct wire_query {
 	uint8_t edns_version;
 	uint16_t edns_size;
 	uint16_t edns_flags;
-	bool wants_nsid, wants_keepalive;
+	bool wants_nsid, wants_keepalive, wants_padding;
 	uint8_t cookie_len; /* 0: none */
 	uint8_t cookie[WIRE_COOKIE_MAX];
 };

@@ -7,6 +7,7 @@
 #include "io/httpd_gate.h"
 #include "io/httpd_message.h"
 #include "io/listen.h"
+#include "io/tls.h"
 
 #include <assert.h>
 #include <event2/buffer.h>
@@ -20,13 +21,15 @@
 
 enum {
 	EVERY_METHOD = 0xffff, /* also what evhttp knows no name for */
+	N_SIDES = 2,           /* plain, TLS */
 };
 
 /*
  * The states of a connection.
  *
  *   state     until                          then
- *   READING   evhttp has a whole request     OWED
+ *   READING   the first octets of a request  BEGUN
+ *   BEGUN     evhttp has a whole request     OWED
  *             the gate refuses one           REFUSING
  *   OWED      httpd_reply()                  SENDING
  *             httpd_stream_start()           STREAMING
@@ -43,6 +46,7 @@ enum {
  */
 enum peer_state {
 	PEER_READING,
+	PEER_BEGUN,
 	PEER_OWED,
 	PEER_STREAMING,
 	PEER_SENDING,
@@ -70,8 +74,18 @@ struct peer {
 	 */
 	struct evhttp_request *http;
 	struct address address, local;   /* the client's, and ours */
+	char identity[LIMIT_IDENTITY];   /* by its certificate; "": none */
 	struct httpd_request owed;       /* OWED, STREAMING */
 	struct httpd_stream_hooks hooks; /* STREAMING; OWED: on_end alone, or NULL */
+};
+
+/* evhttp does not say which socket a connection came in at: so there is one for plain, one for TLS.
+ */
+struct side {
+	struct httpd *httpd;
+	const struct tls_door *tls; /* NULL: plain */
+	struct evhttp *http;
+	struct httpd_door *door; /* NULL: draining */
 };
 
 struct httpd {
@@ -80,12 +94,13 @@ struct httpd {
 	httpd_on_request on_request;
 	void *cookie;
 	struct event_base *base;
-	struct evhttp *http;
-	struct httpd_door *door; /* NULL: draining */
+	struct tls_door tls;
+	struct side sides[N_SIDES];
+	bool is_draining;
 
 	struct table *by_bufferevent; /* peers whose bufferevent is alive */
 	LIST_HEAD(, peer) peers;
-	size_t n_busy; /* peers that wait for us */
+	size_t n_busy; /* peers that wait for us, or have sent a part of a request */
 
 	void (*on_idle)(void *cookie); /* draining, and still busy */
 	void *idle_cookie;
@@ -107,8 +122,8 @@ static bool has_bufferevent(const void *entry, const void *bufferevent)
 
 static bool is_busy(enum peer_state state)
 {
-	return state == PEER_OWED || state == PEER_STREAMING || state == PEER_SENDING ||
-	       state == PEER_REFUSING;
+	return state == PEER_BEGUN || state == PEER_OWED || state == PEER_STREAMING ||
+	       state == PEER_SENDING || state == PEER_REFUSING;
 }
 
 static void peer_enter(struct peer *peer, enum peer_state state)
@@ -133,6 +148,7 @@ static void peer_set_deadline(struct peer *peer)
 static void on_begin(void *cookie)
 {
 	peer_set_deadline(cookie);
+	peer_enter(cookie, PEER_BEGUN);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *cookie)
@@ -140,8 +156,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *cookie)
 	struct peer *peer = cookie;
 
 	(void)fd, (void)what;
-	if (is_busy(peer->state) ||
-	    (peer->state == PEER_READING && !httpd_gate_is_between(peer->gate)))
+	if (is_busy(peer->state))
 		counters_add(&peer->httpd->counters->limit_http_request_ms, 1);
 	httpd_gate_close(peer->gate);
 }
@@ -165,9 +180,10 @@ static void peer_free(struct peer *peer)
 
 static void mind_limit(struct httpd *httpd)
 {
-	if (httpd->door)
-		httpd_door_set_full(httpd->door,
-				    table_count(httpd->by_bufferevent) >= LIMIT_HTTP_CONNECTIONS);
+	bool is_full = table_count(httpd->by_bufferevent) >= LIMIT_HTTP_CONNECTIONS;
+
+	for (size_t i = 0; i < N_SIDES && !httpd->is_draining; i++)
+		httpd_door_set_full(httpd->sides[i].door, is_full);
 }
 
 /* Tells of the end of a stream, or of a peer that is minded. Calls back once. */
@@ -248,7 +264,7 @@ static void on_arrived(evutil_socket_t fd, short what, void *cookie)
 	httpd_gate_close(peer->gate);
 }
 
-static struct peer *peer_new(struct httpd *httpd)
+static struct peer *peer_new(struct httpd *httpd, const struct tls_door *tls)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
 	const struct httpd_gate_hooks hooks = {
@@ -264,7 +280,7 @@ static struct peer *peer_new(struct httpd *httpd)
 	peer->arrived = event_new(httpd->base, -1, 0, on_arrived, peer);
 	if (!peer->deadline || !peer->arrived)
 		goto fail_peer;
-	peer->gate = httpd_gate_new(httpd->base, &hooks);
+	peer->gate = httpd_gate_new(httpd->base, tls, &hooks);
 	if (!peer->gate)
 		goto fail_peer;
 	if (table_insert(httpd->by_bufferevent, hash_pointer(httpd_gate_bufferevent(peer->gate)),
@@ -309,6 +325,7 @@ static void on_refused(struct evhttp_connection *connection, void *cookie)
 {
 	struct peer *peer = cookie;
 
+	httpd_gate_say_end(peer->gate);
 	shutdown(bufferevent_getfd(evhttp_connection_get_bufferevent(connection)), SHUT_WR);
 	peer_enter(peer, PEER_LINGER);
 }
@@ -372,7 +389,7 @@ void httpd_reply(struct httpd_request *owed, const struct api_reply *reply)
 	count_reply(peer->httpd->counters, reply->status);
 	peer_enter(peer, PEER_SENDING);
 	peer_set_deadline(peer);
-	if (httpd_message_put_headers(http, reply, !peer->httpd->door) ||
+	if (httpd_message_put_headers(http, reply, peer->httpd->is_draining) ||
 	    (has_body && httpd_message_put_body(http, reply))) {
 		httpd_gate_close(peer->gate);
 		return;
@@ -486,13 +503,26 @@ static void peer_hand_over(struct peer *peer)
 
 	owed->peer = peer;
 	event_del(peer->deadline);
+	if (!httpd_gate_identity(peer->gate, peer->identity, sizeof(peer->identity)))
+		*peer->identity = '\0';
 	if (httpd_message_read(peer->http, &peer->address, &peer->local, &owed->request) == 0) {
+		owed->request.identity = *peer->identity ? peer->identity : NULL;
 		httpd->on_request(httpd->cookie, owed, &owed->request);
 		return;
 	}
 	api_reply_error(&reply, 503, NULL, "out of memory");
 	httpd_reply(owed, &reply);
 	api_reply_fini(&reply);
+}
+
+/* The last moment before evhttp closes the socket. */
+static void on_closing(struct evhttp_connection *connection, void *cookie)
+{
+	struct peer *peer = cookie;
+
+	(void)connection;
+	if (peer->gate)
+		httpd_gate_say_end(peer->gate);
 }
 
 static void on_evhttp_request(struct evhttp_request *http, void *cookie)
@@ -511,6 +541,7 @@ static void on_evhttp_request(struct evhttp_request *http, void *cookie)
 		return;
 	}
 	peer->http = http;
+	evhttp_connection_set_closecb(connection, on_closing, peer);
 	status = httpd_gate_status(peer->gate, &reason);
 	peer_enter(peer, status ? PEER_REFUSING : PEER_OWED);
 	if (status)
@@ -523,16 +554,44 @@ static void on_evhttp_request(struct evhttp_request *http, void *cookie)
 
 static struct bufferevent *on_connection(struct event_base *base, void *cookie)
 {
-	struct httpd *httpd = cookie;
-	struct peer *peer = peer_new(httpd);
+	const struct side *side = cookie;
+	struct peer *peer = peer_new(side->httpd, side->tls);
 
 	(void)base;
 	return peer ? httpd_gate_bufferevent(peer->gate) : NULL;
 }
 
-int httpd_accept(struct httpd *httpd, int fd)
+int httpd_accept(struct httpd *httpd, int fd, struct tls *tls)
 {
-	return httpd_door_open(httpd->door, fd);
+	if (tls)
+		httpd->tls.tls = tls;
+	return httpd_door_open(httpd->sides[tls != NULL].door, fd);
+}
+
+static void side_fini(struct side *side)
+{
+	httpd_door_free(side->door);
+	if (side->http)
+		evhttp_free(side->http);
+	*side = (struct side){ .door = NULL };
+}
+
+/* -1 when out of memory; side_fini() is owed all the same. */
+static int side_init(struct side *side, struct httpd *httpd, const struct tls_door *tls)
+{
+	side->httpd = httpd;
+	side->tls = tls;
+	side->http = evhttp_new(httpd->base);
+	if (!side->http)
+		return -1;
+	side->door = httpd_door_new(httpd->base, side->http, httpd->counters);
+	if (!side->door)
+		return -1;
+	evhttp_set_allowed_methods(side->http, EVERY_METHOD);
+	evhttp_set_default_content_type(side->http, NULL);
+	evhttp_set_bevcb(side->http, on_connection, side);
+	evhttp_set_gencb(side->http, on_evhttp_request, httpd);
+	return 0;
 }
 
 struct httpd *httpd_new(struct event_base *base, struct counters *counters, unsigned request_ms,
@@ -552,21 +611,15 @@ struct httpd *httpd_new(struct event_base *base, struct counters *counters, unsi
 	httpd->by_bufferevent = table_new(has_bufferevent);
 	if (!httpd->by_bufferevent)
 		goto fail_httpd;
-	httpd->http = evhttp_new(base);
-	if (!httpd->http)
-		goto fail_table;
-	httpd->door = httpd_door_new(base, httpd->http, counters);
-	if (!httpd->door)
-		goto fail_http;
-	evhttp_set_allowed_methods(httpd->http, EVERY_METHOD);
-	evhttp_set_default_content_type(httpd->http, NULL);
-	evhttp_set_bevcb(httpd->http, on_connection, httpd);
-	evhttp_set_gencb(httpd->http, on_evhttp_request, httpd);
+	httpd->tls = (struct tls_door){ .protocol = TLS_HTTP, .counters = counters };
+	if (side_init(&httpd->sides[0], httpd, NULL) ||
+	    side_init(&httpd->sides[1], httpd, &httpd->tls))
+		goto fail_sides;
 	return httpd;
 
-fail_http:
-	evhttp_free(httpd->http);
-fail_table:
+fail_sides:
+	for (size_t i = 0; i < N_SIDES; i++)
+		side_fini(&httpd->sides[i]);
 	table_free(httpd->by_bufferevent);
 fail_httpd:
 	free(httpd);
@@ -582,7 +635,6 @@ void httpd_free(struct httpd *httpd)
 
 	if (!httpd)
 		return;
-	httpd_door_free(httpd->door);
 	while ((peer = LIST_FIRST(&httpd->peers))) {
 		LIST_REMOVE(peer, link);
 		peer_drop_request(peer);
@@ -593,23 +645,38 @@ void httpd_free(struct httpd *httpd)
 		if (!peer->gate)
 			peer_free(peer);
 	}
-	evhttp_free(httpd->http);
+	for (size_t i = 0; i < N_SIDES; i++)
+		side_fini(&httpd->sides[i]);
 	table_free(httpd->by_bufferevent);
 	free(httpd);
+}
+
+/* Whether there is something of a request that nobody has read yet. */
+static bool has_sent(const struct peer *peer)
+{
+	char octet;
+
+	return recv(bufferevent_getfd(httpd_gate_bufferevent(peer->gate)), &octet, 1,
+		    MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void httpd_drain(struct httpd *httpd, void (*on_idle)(void *cookie), void *cookie)
 {
 	struct peer *peer;
 
-	assert(httpd->door);
-	httpd_door_free(httpd->door);
-	httpd->door = NULL;
+	assert(!httpd->is_draining);
+	httpd->is_draining = true;
+	for (size_t i = 0; i < N_SIDES; i++) {
+		httpd_door_free(httpd->sides[i].door);
+		httpd->sides[i].door = NULL;
+	}
 	LIST_FOREACH(peer, &httpd->peers, link)
 	{
 		struct httpd_stream_hooks hooks = peer->hooks;
 
-		if (peer->state == PEER_READING && httpd_gate_is_between(peer->gate))
+		if (peer->state == PEER_READING && has_sent(peer))
+			peer_enter(peer, PEER_BEGUN);
+		else if (peer->state == PEER_READING)
 			httpd_gate_close(peer->gate);
 		if (peer->state != PEER_STREAMING)
 			continue;

@@ -8,8 +8,12 @@
  * needs a Content-Length: a chunked one is refused (501). Requests of one connection are answered
  * in order, one at a time.
  *
+ * Over TLS all of this is the same. What a client's certificate says is handed on; whether one is
+ * needed is not decided here.
+ *
  * Promises: a request is complete within `request_ms` of its first octet, and a reply is read
- * within that time, or the connection is closed; one that is idle for so long is closed too. Over
+ * within that time, or the connection is closed; one that is idle for so long, or shakes hands, is
+ * closed too. Over
  * LIMIT_HTTP_CONNECTIONS, or LIMIT_HTTP_PER_CLIENT of one client that is not on this host, a
  * connection is closed at once and counted.
  *
@@ -23,6 +27,7 @@
 
 struct event_base;
 struct httpd;
+struct tls;
 struct httpd_request; /* one request whose reply is owed */
 
 /*
@@ -42,8 +47,11 @@ struct httpd *httpd_new(struct event_base *base, struct counters *counters, unsi
  */
 void httpd_free(struct httpd *httpd);
 
-/* Serves a listening socket (io/listen.h), which it owns from here on. -1 with a log line. */
-int httpd_accept(struct httpd *httpd, int fd);
+/*
+ * Serves a listening socket (io/listen.h), which it owns from here on; over TLS unless `tls` is
+ * NULL, which is the same for all of them and outlives the port. -1 with a log line.
+ */
+int httpd_accept(struct httpd *httpd, int fd, struct tls *tls);
 
 /* Sends the reply. The caller keeps `reply` and frees it. `owed` is gone afterwards. */
 void httpd_reply(struct httpd_request *owed, const struct api_reply *reply);
@@ -90,8 +98,8 @@ void httpd_stream_cut(struct httpd_request *stream);
 
 /*
  * Stops accepting; streams end; replies from now on close their connection; idle connections are
- * closed. Calls back exactly once, when nothing is owed and nothing waits to be sent: possibly from
- * within. Once at most.
+ * closed, requests that have begun to come may still come whole. Calls back exactly once, when
+ * nothing is owed, half there or waits to be sent: possibly from within. Once at most.
  */
 void httpd_drain(struct httpd *httpd, void (*on_idle)(void *cookie), void *cookie);
 

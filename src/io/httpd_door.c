@@ -102,7 +102,8 @@ static void on_error(struct evconnlistener *listener, void *cookie)
 	if (door->logged_ms && now_ms - door->logged_ms < ACCEPT_LOG_MS)
 		return;
 	door->logged_ms = now_ms;
-	log_event(LOG_WARNING, "accept-failed", "door", "http", "error", strerror(reason), NULL);
+	log_peer_event(LOG_WARNING, "accept-failed", "door", "http", "error", strerror(reason),
+		       NULL);
 }
 
 int httpd_door_open(struct httpd_door *door, int fd)

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "io/httpd_head.h"
+#include "io/tls.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -38,6 +39,7 @@ struct httpd_gate {
 	struct httpd_gate_hooks hooks;
 	struct bufferevent *filter; /* over the socket's bufferevent */
 	enum gate_state state;
+	bool is_tls;
 	bool is_begun; /* GATE_HEAD: octets of it are here */
 	size_t scanned;
 	uint64_t body_left;
@@ -203,7 +205,8 @@ static void on_filter_free(void *cookie)
 	free(gate);
 }
 
-struct httpd_gate *httpd_gate_new(struct event_base *base, const struct httpd_gate_hooks *hooks)
+struct httpd_gate *httpd_gate_new(struct event_base *base, const struct tls_door *tls,
+				  const struct httpd_gate_hooks *hooks)
 {
 	struct httpd_gate *gate = calloc(1, sizeof(*gate));
 	struct bufferevent *socket;
@@ -211,7 +214,9 @@ struct httpd_gate *httpd_gate_new(struct event_base *base, const struct httpd_ga
 	if (!gate)
 		goto fail;
 	gate->hooks = *hooks;
-	socket = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	gate->is_tls = tls;
+	socket = tls ? tls_bufferevent_new(tls, base)
+		     : bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	if (!socket)
 		goto fail_gate;
 	bufferevent_setwatermark(socket, EV_READ, 0, WAITING_MAX_LEN);
@@ -240,9 +245,10 @@ int httpd_gate_status(const struct httpd_gate *gate, const char **reason)
 	return gate->head.status;
 }
 
-bool httpd_gate_is_between(const struct httpd_gate *gate)
+bool httpd_gate_identity(const struct httpd_gate *gate, char *identity, size_t size)
 {
-	return gate->state == GATE_HEAD && !gate->is_begun;
+	return gate->is_tls &&
+	       tls_bufferevent_identity(bufferevent_get_underlying(gate->filter), identity, size);
 }
 
 void httpd_gate_send(struct httpd_gate *gate)
@@ -255,6 +261,12 @@ void httpd_gate_ignore(struct httpd_gate *gate)
 	gate->state = GATE_REFUSED;
 	bufferevent_enable(gate->filter, EV_READ);
 	bufferevent_flush(gate->filter, EV_READ, BEV_FLUSH);
+}
+
+void httpd_gate_say_end(struct httpd_gate *gate)
+{
+	if (gate->is_tls)
+		tls_bufferevent_end(bufferevent_get_underlying(gate->filter));
 }
 
 size_t httpd_gate_waiting(const struct httpd_gate *gate)

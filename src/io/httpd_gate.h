@@ -18,6 +18,7 @@
 struct bufferevent;
 struct event_base;
 struct httpd_gate;
+struct tls_door;
 
 struct httpd_gate_hooks {
 	void (*on_begin)(void *cookie); /* the first octets of a request are here */
@@ -26,8 +27,10 @@ struct httpd_gate_hooks {
 	void *cookie;
 };
 
-/* NULL when out of memory. It has no socket yet, and is owned by its bufferevent. */
-struct httpd_gate *httpd_gate_new(struct event_base *base, const struct httpd_gate_hooks *hooks);
+/* Over TLS unless `tls` is NULL. NULL when out of memory. It has no socket yet, and is owned by its
+ * bufferevent. */
+struct httpd_gate *httpd_gate_new(struct event_base *base, const struct tls_door *tls,
+				  const struct httpd_gate_hooks *hooks);
 
 /* What evhttp gets for a connection. Who frees it frees the gate, and closes the socket. */
 struct bufferevent *httpd_gate_bufferevent(struct httpd_gate *gate);
@@ -35,8 +38,8 @@ struct bufferevent *httpd_gate_bufferevent(struct httpd_gate *gate);
 /* The HTTP status that the present request is refused with, and why (static); 0: it is good. */
 int httpd_gate_status(const struct httpd_gate *gate, const char **reason);
 
-/* Whether nothing of a request has come since the last one. */
-bool httpd_gate_is_between(const struct httpd_gate *gate);
+/* Who the client is by its certificate (io/tls.h). false: it has none, or there is no TLS. */
+bool httpd_gate_identity(const struct httpd_gate *gate, char *identity, size_t size);
 
 /*
  * Sends what evhttp has written. To be called after evhttp_send_reply(): it writes before it allows
@@ -46,6 +49,9 @@ void httpd_gate_send(struct httpd_gate *gate);
 
 /* Nothing more is let in: what the peer sends is thrown away, so that its leaving is seen. */
 void httpd_gate_ignore(struct httpd_gate *gate);
+
+/* Over TLS: tells the peer that nothing follows what was sent. */
+void httpd_gate_say_end(struct httpd_gate *gate);
 
 /* How many octets that evhttp has written wait for the kernel to take them. */
 size_t httpd_gate_waiting(const struct httpd_gate *gate);

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -275,27 +276,66 @@ int listen_tcp(struct listen_address *address)
 	return open_tcp(address, false);
 }
 
-int listen_probe(const struct listen_address *address)
+int listen_probe(const struct listen_address *address, int type)
 {
 	struct listen_address copy = *address;
-	int fd;
+	int error, fd;
 
-	fd = open_socket(&copy, SOCK_DGRAM);
-	if (fd < 0)
-		return -1;
-	if (bind_socket(fd, &copy, false) < 0) {
-		int error = errno;
-
-		close(fd);
-		errno = error;
-		return -1;
+	if (type == SOCK_STREAM) {
+		fd = open_tcp(&copy, false);
+		if (fd >= 0)
+			close(fd);
+		return fd < 0 ? -1 : 0;
 	}
-	close(fd);
-
-	copy = *address;
-	fd = open_tcp(&copy, false);
+	fd = open_socket(&copy, type);
 	if (fd < 0)
 		return -1;
+	error = bind_socket(fd, &copy, false) < 0 ? errno : 0;
 	close(fd);
-	return 0;
+	errno = error;
+	return error ? -1 : 0;
+}
+
+/* ---- Sockets of others ---- */
+
+static int get_option(int fd, int option)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) < 0 ? -1 : value;
+}
+
+bool listen_matches(int fd, int type, bool shared, const struct listen_address *address)
+{
+	struct listen_address bound = { .len = sizeof(bound.sockaddr) };
+	struct address host, wanted;
+
+	if (getsockname(fd, (struct sockaddr *)&bound.sockaddr, &bound.len) < 0 ||
+	    bound.sockaddr.ss_family != address->sockaddr.ss_family ||
+	    get_option(fd, SO_TYPE) != type ||
+	    (type == SOCK_STREAM && get_option(fd, SO_ACCEPTCONN) != 1))
+		return false;
+	listen_peer((const struct sockaddr *)&bound.sockaddr, &host);
+	listen_peer((const struct sockaddr *)&address->sockaddr, &wanted);
+	if (!record_address_equal(&host, &wanted))
+		return false;
+	if (get_port(address))
+		return get_port(address) == get_port(&bound);
+	return get_option(fd, SO_REUSEPORT) == shared;
+}
+
+int listen_adopt(int fd, int type, bool shared, struct listen_address *address)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -1;
+	if (shared && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0)
+		return -1;
+	if (type == SOCK_DGRAM ? set_udp_options(fd, address) < 0
+			       : set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0)
+		return -1;
+	return get_port(address) ? 0 : update_port(fd, address);
 }

@@ -31,10 +31,24 @@ int listen_tcp(struct listen_address *address);
 
 /*
  * Whether somebody else already listens there: SO_REUSEPORT would let a second server of the same
- * user share the queries unnoticed. 0: free; -1 with errno (EADDRINUSE). Both UDP and TCP are
- * tried.
+ * user share the queries unnoticed. 0: free; -1 with errno (EADDRINUSE). `type` is SOCK_DGRAM or
+ * SOCK_STREAM.
  */
-int listen_probe(const struct listen_address *address);
+int listen_probe(const struct listen_address *address, int type);
+
+/*
+ * Whether a socket that somebody else has opened is of that type, bound to that address, and
+ * listening if it is a stream. A port of 0 in `address` is any; only then `shared` counts, whether
+ * it has SO_REUSEPORT, which tells our streams for DNS from those for HTTP.
+ */
+bool listen_matches(int fd, int type, bool shared, const struct listen_address *address);
+
+/*
+ * Makes one that matches like those that are opened here, as far as that can be done behind its
+ * bind; `address` gets its port. `shared`: SO_REUSEPORT, so that others may be opened beside it. -1
+ * with errno.
+ */
+int listen_adopt(int fd, int type, bool shared, struct listen_address *address);
 
 bool listen_is_wildcard(const struct listen_address *address);
 

@@ -182,7 +182,7 @@ static void set_timer(struct job *job, uint64_t due_ms, uint64_t now_ms)
 	job->due_ms = due_ms;
 	/* Fails only where the heap of timers cannot grow; then the check stands still. */
 	if (evtimer_add(job->timer, &delay) != 0)
-		log_event(LOG_ERROR, "out-of-memory", "door", "checks", NULL);
+		log_peer_event(LOG_ERROR, "out-of-memory", "door", "checks", NULL);
 }
 
 static void wait_for_next_run(struct job *job)
@@ -234,7 +234,7 @@ static void log_not_started(struct probe *probe, int reason)
 	if (probe->logged_ms && now_ms - probe->logged_ms < LOG_MS)
 		return;
 	probe->logged_ms = now_ms;
-	log_event(LOG_WARNING, "check-not-run", "error", strerror(reason), NULL);
+	log_peer_event(LOG_WARNING, "check-not-run", "error", strerror(reason), NULL);
 }
 
 static void start_run(struct job *job)
@@ -327,7 +327,7 @@ static void begin_job(struct probe *probe, struct job *job)
 
 	job->timer = evtimer_new(probe->base, on_timer, job);
 	if (!job->timer || table_insert(probe->jobs, hash_id(job->check_id), job) != 0) {
-		log_event(LOG_ERROR, "out-of-memory", "door", "checks", NULL);
+		log_peer_event(LOG_ERROR, "out-of-memory", "door", "checks", NULL);
 		job_free(job);
 		return;
 	}
@@ -401,7 +401,7 @@ void probe_start_check(struct probe *probe, const struct check *check)
 		order->job = job_new(probe, check);
 	if (!order || !order->job) {
 		free(order);
-		log_event(LOG_ERROR, "out-of-memory", "door", "checks", NULL);
+		log_peer_event(LOG_ERROR, "out-of-memory", "door", "checks", NULL);
 		return;
 	}
 	order->kind = ORDER_START;
@@ -413,7 +413,7 @@ void probe_stop_check(struct probe *probe, uint64_t check_id)
 	struct order *order = calloc(1, sizeof(*order));
 
 	if (!order) {
-		log_event(LOG_ERROR, "out-of-memory", "door", "checks", NULL);
+		log_peer_event(LOG_ERROR, "out-of-memory", "door", "checks", NULL);
 		return;
 	}
 	order->kind = ORDER_STOP;

@@ -18,13 +18,15 @@
 #include <unistd.h>
 
 /*
- *   READING --END--> READ --store_start()--> STARTED
+ *   READING --END--> READ --store_start()--> STARTED <--store_suspend(), store_resume()-->
+ * SUSPENDED
  *      '-----------> FAILED
  */
 enum phase {
 	PHASE_READING,
 	PHASE_READ,
 	PHASE_STARTED,
+	PHASE_SUSPENDED,
 	PHASE_FAILED,
 };
 
@@ -197,8 +199,24 @@ void store_submit(struct store *store, struct store_batch *batch)
 
 void store_read_stats(const struct store *store, struct store_stats *stats)
 {
-	assert(store->phase == PHASE_STARTED);
+	assert(store->phase == PHASE_STARTED || store->phase == PHASE_SUSPENDED);
 	store_commit_read(store->commit, stats);
+}
+
+void store_suspend(struct store *store)
+{
+	assert(store->phase == PHASE_STARTED);
+	store->phase = PHASE_SUSPENDED;
+	store_commit_suspend(store->commit);
+}
+
+int store_resume(struct store *store)
+{
+	assert(store->phase == PHASE_SUSPENDED);
+	if (store_commit_resume(store->commit))
+		return -1;
+	store->phase = PHASE_STARTED;
+	return 0;
 }
 
 void store_close(struct store *store)

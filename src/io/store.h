@@ -125,6 +125,18 @@ struct store_stats {
 void store_read_stats(const struct store *store, struct store_stats *stats);
 
 /*
+ * Leaves the directory to another process: commits what was submitted, ends the threads, closes the
+ * files, and writes no copy. Nothing may be submitted then, and store_close() touches no file.
+ */
+void store_suspend(struct store *store);
+
+/*
+ * Goes on where it was: the other process has ended and committed nothing. -1 with errno: it is
+ * still suspended.
+ */
+int store_resume(struct store *store);
+
+/*
  * Commits what was submitted, writes the copy, ends the threads and the child. Batches that are not
  * taken from `done` stay there. NULL is fine.
  */

@@ -390,12 +390,41 @@ err_commit:
 	return NULL;
 }
 
+static void end_thread(struct store_commit *commit)
+{
+	queue_push(commit->submitted, &commit->stop.node);
+	pthread_join(commit->thread, NULL);
+}
+
+void store_commit_suspend(struct store_commit *commit)
+{
+	end_thread(commit);
+	store_copy_drop(commit->copy);
+	commit->copy = NULL;
+	commit->options.kind->shut(commit->engine);
+}
+
+int store_commit_resume(struct store_commit *commit)
+{
+	commit->copy = store_copy_new(commit->options.kind, commit->engine,
+				      commit->options.directory, commit->options.copy_ms);
+	if (!commit->copy)
+		return -1;
+	errno = start_thread(commit);
+	if (errno == 0)
+		return 0;
+	store_copy_drop(commit->copy);
+	commit->copy = NULL;
+	return -1;
+}
+
 void store_commit_free(struct store_commit *commit)
 {
 	if (!commit)
 		return;
-	queue_push(commit->submitted, &commit->stop.node);
-	pthread_join(commit->thread, NULL);
+	/* Suspended, it has neither the thread nor the copy. */
+	if (commit->copy)
+		end_thread(commit);
 	store_copy_free(commit->copy);
 	queue_free(commit->submitted);
 	commit->options.kind->engine_free(commit->engine);
@@ -416,9 +445,10 @@ static uint64_t get(const _Atomic uint64_t *number)
 void store_commit_read(const struct store_commit *commit, struct store_stats *stats)
 {
 	const struct numbers *numbers = &commit->numbers;
-	struct store_copy_stats copy;
+	struct store_copy_stats copy = { .copies = 0 };
 
-	store_copy_read(commit->copy, &copy);
+	if (commit->copy)
+		store_copy_read(commit->copy, &copy);
 	*stats = (struct store_stats){
 		.commits = get(&numbers->commits),
 		.commit_errors = get(&numbers->commit_errors),

@@ -30,6 +30,10 @@ struct store_commit *store_commit_new(const struct store_commit_options *options
 /* Commits what was submitted, writes the copy and ends the thread. NULL is fine. */
 void store_commit_free(struct store_commit *commit);
 
+/* store_suspend(), store_resume(). */
+void store_commit_suspend(struct store_commit *commit);
+int store_commit_resume(struct store_commit *commit);
+
 void store_commit_put(struct store_commit *commit, struct store_batch *batch);
 void store_commit_read(const struct store_commit *commit, struct store_stats *stats);
 

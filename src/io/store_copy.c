@@ -43,6 +43,7 @@ struct store_copy {
 	uint64_t generation;     /* the engine's */
 	uint64_t changed_ms;     /* when it first differed from the copy's */
 	atomic_bool is_stopping; /* also read without the mutex */
+	bool is_dropped;         /* stopping without a last copy */
 	bool is_known;           /* there is a copy, of this generation: */
 	uint64_t copied;
 
@@ -250,7 +251,7 @@ static void *main_of_thread(void *cookie)
 		pthread_mutex_lock(&copy->mutex);
 		await(copy);
 		copy->is_last = copy->is_stopping;
-		is_due = is_old(copy);
+		is_due = is_old(copy) && !copy->is_dropped;
 		copy->changed_ms = clock_mono_ms(); /* of what comes now, or of another try */
 		pthread_mutex_unlock(&copy->mutex);
 		if (is_due)
@@ -348,6 +349,14 @@ void store_copy_free(struct store_copy *copy)
 	pthread_mutex_destroy(&copy->mutex);
 	close(copy->directory);
 	free(copy);
+}
+
+void store_copy_drop(struct store_copy *copy)
+{
+	pthread_mutex_lock(&copy->mutex);
+	copy->is_dropped = true;
+	pthread_mutex_unlock(&copy->mutex);
+	store_copy_free(copy);
 }
 
 void store_copy_read(const struct store_copy *copy, struct store_copy_stats *stats)

@@ -23,6 +23,8 @@ void store_copy_changed(struct store_copy *copy, uint64_t generation);
 
 /* Writes the last changes and ends the thread. NULL is fine. */
 void store_copy_free(struct store_copy *copy);
+/* Ends it with the copy as it is: one that is being written is given up. */
+void store_copy_drop(struct store_copy *copy);
 
 struct store_copy_stats {
 	uint64_t copies, errors;

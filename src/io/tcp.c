@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "dns/wire.h"
+#include "io/tls.h"
 
 #include <event2/event.h>
 
@@ -19,6 +20,7 @@ enum {
 	READ_LEN = 65536,        /* octets read at a time */
 	OUT_LEN = 131072,        /* octets of replies after which they are written */
 	ACCEPTS = 64,            /* connections accepted in a row */
+	TLS_RECORDS = 64,        /* read in a row */
 	ACCEPT_PAUSE_US = 100000 /* without descriptors there is nothing to accept with */
 };
 
@@ -30,12 +32,15 @@ enum {
  *   open       yes     idle; a zero-length message; an error
  *   backlog    no      idle (the peer takes nothing); an error. Open again once all is written
  *   closing    no      all is written; idle; an error
+ *
+ * Over TLS the handshake is a part of `open`: it goes on when octets are read.
  */
 struct connection {
 	TAILQ_ENTRY(connection) by_age; /* in tcp->connections, idle for longest first */
 	struct tcp *tcp;
 	struct event *readable, *writable;
 	int fd;
+	struct tls_session *tls; /* NULL: plain */
 	struct in6_addr peer;
 	uint8_t peer_len;   /* octets of the address: 4, in the last ones, or 16 */
 	uint64_t active_ms; /* when a query was complete last, or a backlog taken whole */
@@ -50,11 +55,15 @@ TAILQ_HEAD(connections, connection);
 
 struct tcp {
 	struct worker *worker;
-	struct event *acceptable, *idle_timer, *accept_timer;
+	struct event *acceptable, *idle_timer, *accept_timer, *handshake_timer;
 	int fd;
+	enum answer_transport transport;
+	struct tls_door door;  /* its tls is NULL: plain */
+	unsigned n_handshakes; /* steps that may be done before the timer comes */
 	size_t n_connections;
 	struct connections connections;
-	void (*on_drained)(void *cookie); /* NULL: not draining */
+	bool is_draining;
+	void (*on_drained)(void *cookie); /* draining, and there are connections */
 	void *drained_cookie;
 
 	/* Each connection uses these for the time of one event. */
@@ -75,6 +84,7 @@ static void connection_free(struct connection *connection)
 		event_free(connection->readable);
 	if (connection->writable)
 		event_free(connection->writable);
+	tls_session_free(connection->tls);
 	close(connection->fd);
 	free(connection->in);
 	free(connection->out);
@@ -101,6 +111,11 @@ static void set_timer(struct event *timer, uint64_t ms)
 	};
 
 	event_add(timer, &delay);
+}
+
+static bool is_shaking_hands(const struct connection *connection)
+{
+	return connection->tls && !tls_session_is_open(connection->tls);
 }
 
 static void touch(struct connection *connection)
@@ -147,13 +162,19 @@ static int keep(uint8_t **kept, size_t *kept_len, const uint8_t *octets, size_t 
 	return 0;
 }
 
+static ssize_t send_some(const struct connection *connection, const uint8_t *octets, size_t len)
+{
+	if (connection->tls)
+		return tls_session_send(connection->tls, octets, len);
+	return send(connection->fd, octets, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* Sends; what the socket does not take stays behind *sent. -1: the connection is broken. */
 static int send_octets(struct connection *connection, const uint8_t *octets, size_t len,
 		       size_t *sent)
 {
 	while (*sent < len) {
-		ssize_t n = send(connection->fd, octets + *sent, len - *sent,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send_some(connection, octets + *sent, len - *sent);
 
 		if (n >= 0)
 			*sent += (size_t)n;
@@ -163,6 +184,12 @@ static int send_octets(struct connection *connection, const uint8_t *octets, siz
 			return -1;
 	}
 	return 0;
+}
+
+static int wait_to_write(struct connection *connection)
+{
+	event_del(connection->readable);
+	return event_add(connection->writable, NULL);
 }
 
 /* Writes the replies of this event. What the peer does not take now is kept: a backlog. */
@@ -181,8 +208,7 @@ static int flush(struct connection *connection)
 	connection->out_sent = 0;
 	if (keep(&connection->out, &connection->out_len, tcp->out + sent, len - sent))
 		return -1;
-	event_del(connection->readable);
-	return event_add(connection->writable, NULL);
+	return wait_to_write(connection);
 }
 
 /* ---- Answering ---- */
@@ -196,7 +222,7 @@ static size_t answer_queries(struct connection *connection, const uint8_t *in, s
 	struct tcp *tcp = connection->tcp;
 	struct answer_time time = worker_time();
 	struct answer_peer peer = {
-		.transport = ANSWER_TCP,
+		.transport = tcp->transport,
 		.address = connection->peer.s6_addr + 16 - connection->peer_len,
 		.address_len = connection->peer_len,
 		.keepalive_ds = (uint16_t)(idle_limit_ms(tcp) / 100),
@@ -230,7 +256,7 @@ static size_t answer_queries(struct connection *connection, const uint8_t *in, s
 /* The time that octets took is that of each query in them. */
 static void observe(struct tcp *tcp, uint64_t start_ns)
 {
-	histogram_observe(&tcp->worker->answer.counts.latency[ANSWER_TCP],
+	histogram_observe(&tcp->worker->answer.counts.latency[tcp->transport],
 			  clock_mono_ns() - start_ns, tcp->n_replies);
 	tcp->n_replies = 0;
 }
@@ -255,8 +281,42 @@ static void serve(struct connection *connection, size_t len)
 	}
 	if (used)
 		touch(connection);
-	if (connection->is_closing && !connection->out)
+	if (connection->out)
+		return;
+	if (connection->is_closing)
 		connection_free(connection);
+	else if (tcp->is_draining)
+		/* Closing over queries that have come would reset the replies too: look again. */
+		event_active(connection->readable, EV_READ, 0);
+}
+
+/*
+ * Reads up to READ_LEN octets, as recv() does. What ends the connection behind octets is noted: the
+ * socket may never tell it again.
+ */
+static ssize_t receive_tls(struct connection *connection, uint8_t *in)
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; i < TLS_RECORDS && READ_LEN - len >= TLS_RECORD; i++) {
+		ssize_t n = tls_session_receive(connection->tls, in + len, READ_LEN - len);
+
+		if (n <= 0 && len == 0)
+			return n;
+		if (n <= 0) {
+			connection->is_closing |= n == 0 || errno != EAGAIN;
+			break;
+		}
+		len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+static ssize_t receive(struct connection *connection, uint8_t *in)
+{
+	if (connection->tls)
+		return receive_tls(connection, in);
+	return recv(connection->fd, in, READ_LEN, MSG_DONTWAIT);
 }
 
 /* Reads what is there, behind what was kept, and answers it. May free the connection. */
@@ -268,10 +328,13 @@ static void read_queries(struct connection *connection)
 
 	if (kept)
 		memcpy(tcp->in, connection->in, kept);
-	n = recv(connection->fd, tcp->in + kept, READ_LEN, MSG_DONTWAIT);
+	n = receive(connection, tcp->in + kept);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-		if (connection->is_closing)
+		/* While we drain, what has begun to come may still come whole. */
+		if (connection->is_closing || (tcp->is_draining && !kept))
 			connection_free(connection);
+		else if (connection->tls && tls_session_wants_write(connection->tls))
+			wait_to_write(connection);
 		return;
 	}
 	if (n < 0) {
@@ -285,11 +348,34 @@ static void read_queries(struct connection *connection)
 	serve(connection, kept + (size_t)n);
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *cookie)
+static void on_handshake_timer(evutil_socket_t fd, short what, void *cookie)
 {
+	struct tcp *tcp = cookie;
+
 	(void)fd;
 	(void)what;
-	read_queries(cookie);
+	tcp->n_handshakes = LIMIT_TLS_HANDSHAKES;
+}
+
+/* false: others have their turn first, and the next round of the loop comes back to it. */
+static bool may_shake_hands(struct tcp *tcp)
+{
+	if (tcp->n_handshakes == 0)
+		return false;
+	tcp->n_handshakes--;
+	set_timer(tcp->handshake_timer, 0);
+	return true;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *cookie)
+{
+	struct connection *connection = cookie;
+
+	(void)fd;
+	(void)what;
+	if (is_shaking_hands(connection) && !may_shake_hands(connection->tcp))
+		return;
+	read_queries(connection);
 }
 
 /* The peer takes replies again. Once it has all of them, the queries behind them have their turn.
@@ -301,6 +387,12 @@ static void on_writable(evutil_socket_t fd, short what, void *cookie)
 
 	(void)fd;
 	(void)what;
+	if (!connection->out) { /* it was the handshake that had something to send */
+		event_del(connection->writable);
+		event_add(connection->readable, NULL);
+		read_queries(connection);
+		return;
+	}
 	if (send_octets(connection, connection->out, connection->out_len, &connection->out_sent)) {
 		connection_free(connection);
 		return;
@@ -333,8 +425,16 @@ static void set_peer(struct connection *connection, const struct sockaddr_storag
 	}
 }
 
-/* Makes room for one more connection of `peer`: whoever is idle for longest goes. */
-static void make_room(struct tcp *tcp, const struct in6_addr *peer)
+/* An IPv4 address, or an IPv6 /64: a site has as many addresses of one as it likes. */
+static bool is_same_client(const struct connection *a, const struct connection *b)
+{
+	if (a->peer_len != b->peer_len)
+		return false;
+	return memcmp(&a->peer, &b->peer, a->peer_len == 4 ? sizeof(a->peer) : 8) == 0;
+}
+
+/* Makes room for `newcomer`: whoever is idle for longest goes. */
+static void make_room(struct tcp *tcp, const struct connection *newcomer)
 {
 	struct counters *counters = &tcp->worker->counters;
 	struct connection *connection, *oldest = NULL;
@@ -342,7 +442,7 @@ static void make_room(struct tcp *tcp, const struct in6_addr *peer)
 
 	TAILQ_FOREACH(connection, &tcp->connections, by_age)
 	{
-		if (memcmp(&connection->peer, peer, sizeof(*peer)) != 0)
+		if (!is_same_client(connection, newcomer))
 			continue;
 		if (!oldest)
 			oldest = connection;
@@ -370,12 +470,14 @@ static void connection_new(struct tcp *tcp, int fd, const struct sockaddr_storag
 	connection->fd = fd;
 	set_peer(connection, sockaddr);
 	connection->active_ms = clock_mono_ms();
-	make_room(tcp, &connection->peer);
+	make_room(tcp, connection);
 	TAILQ_INSERT_TAIL(&tcp->connections, connection, by_age);
 	tcp->n_connections++;
 	connection->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, connection);
 	connection->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, connection);
-	if (!connection->readable || !connection->writable ||
+	if (tcp->door.tls)
+		connection->tls = tls_session_new(&tcp->door, fd);
+	if (!connection->readable || !connection->writable || (tcp->door.tls && !connection->tls) ||
 	    event_add(connection->readable, NULL)) {
 		connection_free(connection);
 		return;
@@ -433,7 +535,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *cookie)
 
 /* ---- Life ---- */
 
-struct tcp *tcp_new(struct worker *worker, int fd)
+struct tcp *tcp_new(struct worker *worker, int fd, struct tls *tls)
 {
 	struct tcp *tcp = calloc(1, sizeof(*tcp));
 
@@ -441,11 +543,15 @@ struct tcp *tcp_new(struct worker *worker, int fd)
 		return NULL;
 	tcp->worker = worker;
 	tcp->fd = fd;
+	tcp->transport = tls ? ANSWER_TLS : ANSWER_TCP;
+	tcp->door = (struct tls_door){ tls, TLS_DNS, &worker->counters };
+	tcp->n_handshakes = LIMIT_TLS_HANDSHAKES;
 	TAILQ_INIT(&tcp->connections);
 	tcp->acceptable = event_new(worker->base, fd, EV_READ | EV_PERSIST, on_acceptable, tcp);
 	tcp->idle_timer = evtimer_new(worker->base, on_idle_timer, tcp);
 	tcp->accept_timer = evtimer_new(worker->base, on_accept_timer, tcp);
-	if (!tcp->acceptable || !tcp->idle_timer || !tcp->accept_timer ||
+	tcp->handshake_timer = evtimer_new(worker->base, on_handshake_timer, tcp);
+	if (!tcp->acceptable || !tcp->idle_timer || !tcp->accept_timer || !tcp->handshake_timer ||
 	    event_add(tcp->acceptable, NULL)) {
 		tcp->fd = -1;
 		tcp_free(tcp);
@@ -468,6 +574,8 @@ void tcp_free(struct tcp *tcp)
 		event_free(tcp->idle_timer);
 	if (tcp->accept_timer)
 		event_free(tcp->accept_timer);
+	if (tcp->handshake_timer)
+		event_free(tcp->handshake_timer);
 	if (tcp->fd >= 0)
 		close(tcp->fd);
 	free(tcp);
@@ -479,14 +587,13 @@ void tcp_drain(struct tcp *tcp, void (*on_drained)(void *cookie), void *cookie)
 
 	event_del(tcp->acceptable);
 	event_del(tcp->accept_timer);
+	tcp->is_draining = true;
 	while (connection) {
 		struct connection *next = TAILQ_NEXT(connection, by_age);
 
-		/* Queries that have come are answered; closing over them would reset replies too.
-		 */
-		connection->is_closing = true;
-		event_del(connection->readable);
-		if (!connection->out)
+		if (is_shaking_hands(connection))
+			connection_free(connection);
+		else if (!connection->out)
 			read_queries(connection);
 		connection = next;
 	}

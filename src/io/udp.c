@@ -296,3 +296,9 @@ void udp_free(struct udp *udp)
 	close(udp->fd);
 	free(udp);
 }
+
+void udp_stop(struct udp *udp)
+{
+	on_readable(udp->fd, EV_READ, udp);
+	event_del(udp->event);
+}

@@ -18,4 +18,10 @@ struct udp *udp_new(struct worker *worker, int fd, bool is_wildcard,
 		    const struct udp_limit_options *options);
 void udp_free(struct udp *udp);
 
+/*
+ * On the worker's thread: answers what waits, and reads no more. Another process that has the same
+ * socket gets the rest.
+ */
+void udp_stop(struct udp *udp);
+
 #endif

@@ -120,9 +120,10 @@ static uint8_t kind_of(const uint8_t *message)
 		REFERRAL
 	}; /* behind the rcodes */
 	uint16_t flags = wire_get16(message + 2);
+	uint8_t rcode = flags & 0xf;
 
-	if (flags & 0xf)
-		return flags & 0xf;
+	if (rcode)
+		return rcode;
 	if (wire_get16(message + 6))
 		return POSITIVE;
 	return flags & WIRE_AA ? NODATA : REFERRAL;

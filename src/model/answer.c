@@ -243,7 +243,7 @@ static size_t reply_room(enum answer_transport transport, const struct wire_quer
 {
 	size_t room = LIMIT_UDP_PLAIN;
 
-	if (transport == ANSWER_TCP)
+	if (transport != ANSWER_UDP)
 		return LIMIT_TCP_MESSAGE;
 	if (query->has_edns && query->edns_size > room)
 		room = query->edns_size < LIMIT_UDP_EDNS ? query->edns_size : LIMIT_UDP_EDNS;

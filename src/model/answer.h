@@ -9,7 +9,8 @@
  *
  * RFC 1034 4.3.2 (algorithm), 1035 (format), 2181, 2308 (negative answers), 2782 (SRV), 4592
  * (wildcards), 4892 (id.server), 5001 (NSID), 6891 (EDNS), 7828 (keepalive), 7873 and 9018
- * (cookies), 8020 (NXDOMAIN), 8482 (ANY), 8906 (every query gets a reply), 8914 (why), 9471 (glue).
+ * (cookies), 7830 (padding), 8020 (NXDOMAIN), 8482 (ANY), 8906 (every query gets a reply), 8914
+ * (why), 9471 (glue).
  */
 #ifndef ROSTERD_MODEL_ANSWER_H
 #define ROSTERD_MODEL_ANSWER_H
@@ -46,7 +47,8 @@ struct answer_peer {
 	enum answer_transport transport;
 	uint8_t address_len;    /* octets: 4 or 16; for cookies */
 	const uint8_t *address; /* network order */
-	uint16_t keepalive_ds;  /* TCP: how long the connection may be idle, in 100 ms (RFC 7828) */
+	uint16_t keepalive_ds;  /* TCP, TLS: how long the connection may be idle, in 100 ms (RFC
+				   7828) */
 };
 
 struct answer_time {

@@ -23,6 +23,7 @@ static const char *const rcode_names[RCODE_BADVERS + 1] = {
 static const char *const transport_names[ANSWER_TRANSPORTS] = {
 	[ANSWER_UDP] = "udp",
 	[ANSWER_TCP] = "tcp",
+	[ANSWER_TLS] = "tls",
 };
 
 static uint64_t load(const _Atomic uint64_t *count)

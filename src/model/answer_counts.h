@@ -17,6 +17,7 @@
 enum answer_transport {
 	ANSWER_UDP, /* at most 512 octets without EDNS, min(the client's size, 1232) with */
 	ANSWER_TCP, /* at most 65,535 octets */
+	ANSWER_TLS, /* as TCP; nobody reads it on the way */
 	ANSWER_TRANSPORTS,
 };
 

@@ -43,6 +43,24 @@ static void add_cookie(struct answer_edns *edns, struct answer *answer,
 		    time->wall_s, whole);
 }
 
+/* The octets of the OPT record, with an empty padding option where there will be one. */
+static size_t opt_len(const struct answer_edns *edns)
+{
+	return WIRE_OPT + edns->len + (edns->is_padded ? 4 : 0);
+}
+
+/* Behind everything else: makes the whole reply as long as many others. */
+static void add_padding(const struct wire_writer *writer, struct answer_edns *edns)
+{
+	size_t len = (size_t)(writer->at - writer->message) + opt_len(edns);
+	size_t room = (size_t)(writer->end - writer->message) - len;
+	size_t padding = (ANSWER_EDNS_BLOCK - len % ANSWER_EDNS_BLOCK) % ANSWER_EDNS_BLOCK;
+
+	if (padding > room)
+		padding = room;
+	memset(add_option(edns, EDNS_PADDING, padding), 0, padding);
+}
+
 size_t answer_edns_prepare(struct answer_edns *edns, struct answer *answer,
 			   const struct wire_query *query, const struct answer_peer *peer,
 			   const struct answer_time *time)
@@ -55,15 +73,16 @@ size_t answer_edns_prepare(struct answer_edns *edns, struct answer *answer,
 		add_cookie(edns, answer, query, peer, time);
 	if (query->wants_nsid && (id_len = strlen(identity->id)) > 0)
 		memcpy(add_option(edns, EDNS_NSID, id_len), identity->id, id_len);
-	if (query->wants_keepalive && peer->transport == ANSWER_TCP)
+	if (query->wants_keepalive && peer->transport != ANSWER_UDP)
 		wire_set16(add_option(edns, EDNS_KEEPALIVE, 2), peer->keepalive_ds);
-	return WIRE_OPT + edns->len;
+	edns->is_padded = query->wants_padding && peer->transport == ANSWER_TLS;
+	return opt_len(edns);
 }
 
 void answer_edns_put(struct reply *reply, struct answer_edns *edns)
 {
 	struct wire_writer *writer = &reply->writer;
-	size_t kept = WIRE_OPT + edns->len, text_len;
+	size_t kept = opt_len(edns), text_len;
 
 	writer->end += kept;
 	if (reply->ede != EDE_NONE) {
@@ -75,6 +94,8 @@ void answer_edns_put(struct reply *reply, struct answer_edns *edns)
 			memcpy(at + 2, reply->ede_text, text_len);
 		}
 	}
+	if (edns->is_padded)
+		add_padding(writer, edns);
 	wire_put_opt(writer, LIMIT_UDP_EDNS, reply->rcode, reply->query->edns_flags & WIRE_EDNS_DO,
 		     edns->options, edns->len);
 	reply->n_additional++;

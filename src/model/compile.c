@@ -251,9 +251,10 @@ static void tell_policy(struct compile *compile, struct group *group)
 		counters_add(mode == POLICY_LAST ? &compile->counters->policy_last
 						 : &compile->counters->policy_all,
 			     1);
-	log_event(mode ? LOG_WARNING : LOG_INFO, mode ? "policy-acts" : "policy-ends", "name",
-		  compile_group_print(group, text), "policy", policy_mode_name(mode), "healthy",
-		  log_fmt("%zu", tally.n_serving), "of", log_fmt("%zu", tally.n_eligible), NULL);
+	log_peer_event(mode ? LOG_WARNING : LOG_INFO, mode ? "policy-acts" : "policy-ends", "name",
+		       compile_group_print(group, text), "policy", policy_mode_name(mode),
+		       "healthy", log_fmt("%zu", tally.n_serving), "of",
+		       log_fmt("%zu", tally.n_eligible), NULL);
 }
 
 /* ---- Departures ---- */
@@ -394,7 +395,7 @@ int compile_run(struct compile *compile, uint64_t now_ms)
 	counters_add(&compile->counters->names_published, compile->n_published);
 	if (!compile->set.failed)
 		return 0;
-	log_event(LOG_ERROR, "publish-failed", "reason", "out of memory", NULL);
+	log_peer_event(LOG_ERROR, "publish-failed", "reason", "out of memory", NULL);
 	return -1;
 }
 
@@ -521,7 +522,8 @@ static void warn_shadowed(void *cookie, const uint8_t *name, size_t len)
 	if (!is_registered(entry))
 		return;
 	name_print(name, len, text);
-	log_event(LOG_WARNING, "registration-shadowed", "name", text, "by", "the zone file", NULL);
+	log_peer_event(LOG_WARNING, "registration-shadowed", "name", text, "by", "the zone file",
+		       NULL);
 }
 
 /* A static name came or went: the service that has a name there, if any, is compiled anew. */
@@ -577,7 +579,7 @@ static void update_zone(struct compile *compile, const struct compile_zone *old,
 	static_zone_difference(&new->content, &old->content, warn_shadowed, new);
 	static_zone_remove(&old->content, &new->content, compile->catalog, new->zone);
 	if (static_zone_put(&new->content, compile->catalog, new->zone, &compile->set.build))
-		log_event(LOG_ERROR, "publish-failed", "reason", "out of memory", NULL);
+		log_peer_event(LOG_ERROR, "publish-failed", "reason", "out of memory", NULL);
 }
 
 /*

@@ -506,6 +506,16 @@ static void restore_safe_after(const struct registry *registry, const struct ser
 			service->instances[i]->safe_after_ms = inherited_end_ms(registry, service);
 }
 
+void registry_set_inherited(struct registry *registry, uint64_t now_ms)
+{
+	const struct service *service;
+	size_t position = 0;
+
+	registry->restored_ms = now_ms;
+	while ((service = registry_next_service(registry, &position)))
+		restore_safe_after(registry, service);
+}
+
 /* What was last known of an instance's checks. */
 static void restore_checks(struct instance *instance, const struct stored_state *state)
 {

@@ -82,6 +82,12 @@ enum registry_result registry_apply(struct registry *registry, const struct chan
 				    uint64_t now_ms, struct outcome *outcome);
 
 /*
+ * Behind restoring: the process before has answered until now, so what it named is in use until
+ * what it said then has expired.
+ */
+void registry_set_inherited(struct registry *registry, uint64_t now_ms);
+
+/*
  * What registry_apply() would make of this change now: its result, instance (as it is now; NULL: to
  * be created) and message. Nothing changes. `changes`: whether what is stored of it
  * (model/stored.h) would be another thing then; no for a registration, an admin state or a policy

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import harness
+import wire
 from harness import expect, expect_equal
 
 END_S = 2    # nothing is owed to anybody: less than any idle limit
@@ -29,7 +30,7 @@ def check_end(number, half, limit_s):
             for port in [daemon.dns_port] * 5 + [daemon.http_port] * 5]
     if half:
         idle[0].sendall(b"\0\x20half")
-        idle[5].sendall(b"POST /registry/register HTTP/1.1\r\nHost: x\r\nContent-Le")
+        idle[5].sendall(b"POST /registry/register HTTP/1.1\r\nHost: localhost\r\nContent-Le")
     keep = http.client.HTTPConnection("127.0.0.1", daemon.http_port, timeout=5)
     keep.request("GET", "/health/live")
     expect_equal(keep.getresponse().read() != b"", True, "a reply on a kept connection")
@@ -49,7 +50,7 @@ def check_impatience():
     daemon = harness.Daemon("--workers", "2")
     daemon.register(name="payment", ip="10.0.0.1", port=80)
     half = socket.create_connection(("127.0.0.1", daemon.http_port), timeout=5)
-    half.sendall(b"POST /registry/register HTTP/1.1\r\nHost: x\r\nContent-Le")
+    half.sendall(b"POST /registry/register HTTP/1.1\r\nHost: localhost\r\nContent-Le")
     daemon.send_signal(signal.SIGTERM)
     harness.wait_for(lambda: "event=stopping" in daemon.log(), 5, "it stops")
     began = time.monotonic()
@@ -60,6 +61,35 @@ def check_impatience():
     daemon.start()
     expect_equal(daemon.addresses("payment.service.local"), ["10.0.0.1"], "what was acknowledged")
     daemon.stop()
+
+
+def check_slow_peers():
+    """What has begun to come is answered when it comes whole; a second signal ends the waiting."""
+    daemon = harness.Daemon("--workers", "2")
+    daemon.register(name="payment", ip="10.0.0.1", port=80)
+    query = wire.frame(wire.query(7, "payment.service.local"))
+    request = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    dns = [socket.create_connection(("127.0.0.1", daemon.dns_port), timeout=5) for _ in range(2)]
+    http = [socket.create_connection(("127.0.0.1", daemon.http_port), timeout=5) for _ in range(2)]
+    for clients, whole, part in ((dns, query, 9), (http, request, 20)):
+        for client in clients:
+            client.sendall(whole)  # so that it is known to be accepted
+            expect(client.recv(512) != b"", "no reply to the first one")
+            client.sendall(whole[:part])
+    daemon.http("GET", "/health/live")  # comes behind the parts
+    daemon.send_signal(signal.SIGTERM)
+    harness.wait_for(lambda: "event=stopping" in daemon.log(), 5, "it stops")
+    dns[0].sendall(query[9:])
+    http[0].sendall(request[20:])
+    expect(dns[0].recv(512)[2:4] == b"\0\7", "no answer to a query that began before the end")
+    expect(b"200 OK" in http[0].recv(512), "no reply to a request that began before the end")
+    expect_equal(daemon.process.poll(), None, "it waits for the others")
+    began = time.monotonic()
+    daemon.send_signal(signal.SIGTERM)
+    expect_equal(daemon.wait_exit(END_S), 0, "exit status after a second signal")
+    print(f"second signal: {time.monotonic() - began:.2f} s")
+    for client in dns + http:
+        client.close()
 
 
 def check_second(daemon):
@@ -98,6 +128,7 @@ def main():
     check_end(signal.SIGINT, False, END_S)
     check_end(signal.SIGTERM, True, DRAIN_S)
     check_impatience()
+    check_slow_peers()
     check_restart()
 
 

@@ -120,7 +120,8 @@ def check_failure(server):
     lines = [line for line in daemon.log().splitlines() if " name=payment " in line]
     expect(any("event=policy-acts" in line and "policy=all healthy=0 of=3" in line
                for line in lines), lines)
-    expect(lines and "event=policy-ends" in lines[-1], lines)
+    # Later ones may be among those that are counted: this was more than ten in a second.
+    expect(any("event=policy-ends" in line and "healthy=1 of=3" in line for line in lines), lines)
     expect(int(server.metric('rosterd_policy_acts_total{serve="all"}')) >= 2, "counter of all")
     expect(int(server.metric('rosterd_policy_acts_total{serve="last"}')) >= 1, "counter of last")
 

@@ -11,7 +11,7 @@ import time
 import harness
 from harness import expect, expect_equal, wait_for
 
-ANSWER_S = 1.5  # what a client measures of "within a second"
+ANSWER_S = 4  # "within a second" on a machine that has time for it; test_commit knows the moment
 FAULT_S = 20
 FILL = 1 << 20
 

@@ -17,7 +17,7 @@ RATE = 200
 FLOOD = 1500
 V4, V6 = "192.0.2.53", "2001:db8:1::53"
 ADDRESSES = (f"{V4}/32", "192.0.2.1/32", "192.0.2.77/32", "198.51.100.1/32", "10.1.2.3/32",
-             f"{V6}/128", "2001:db8:1::1/128", "2001:db8:2::1/128")
+             f"{V6}/128", "2001:db8:1::1/128", "2001:db8:1::2/128", "2001:db8:2::1/128")
 
 
 def enter_namespace():
@@ -145,6 +145,27 @@ def check_tcp():
     expect(len(reply.answer) > 0, "an answer over TCP")
 
 
+def tcp_client(source):
+    """A connection that has had an answer."""
+    sock = socket.create_connection((V6, PORT), timeout=10, source_address=(source, 0))
+    sock.sendall(wire.frame(wire.query(7, "web.service.local")))
+    expect(sock.recv(65535), f"an answer over TCP to {source}")
+    return sock
+
+
+def check_tcp_share(daemon):
+    """All addresses of an IPv6 /64 have one share: the one that is idle for longest goes."""
+    limit = 'rosterd_limit_hit_total{limit="tcp-per-client"}'
+    held = [tcp_client(f"2001:db8:1::{i % 2 + 1}") for i in range(128)]
+    other = tcp_client("2001:db8:2::1")
+    expect_equal(metric(daemon, limit), 0, "within the limit")
+    held.append(tcp_client("2001:db8:1::2"))
+    expect_equal(metric(daemon, limit), 1, "one too many")
+    expect_equal(held[0].recv(1), b"", "the oldest of the network")
+    for sock in (*held, other):
+        sock.close()
+
+
 def main():
     enter_namespace()
     daemon = harness.Daemon("--dns", f"{V4}@{PORT}", "--dns", f"{V6}@{PORT}", "--workers", "1",
@@ -152,6 +173,7 @@ def main():
     daemon.register(name="web", ip="10.0.1.1", port=80)
     check_strangers(daemon)
     check_tcp()
+    check_tcp_share(daemon)
     check_cookie(daemon)
     check_exempt(daemon)
     check_amplification(daemon)

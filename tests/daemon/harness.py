@@ -165,7 +165,8 @@ class Daemon:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, cwd=self.folder)
-        started.append(self)
+        if self not in started:
+            started.append(self)
 
     def start(self):
         self.launch()
@@ -302,6 +303,15 @@ def spawn_http_server(address, port):
 def end(process):
     process.kill()
     process.wait()
+
+
+def is_running(pid):
+    """A zombie is none: whoever adopted it has to see to that."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def on_alarm(_number, _frame):

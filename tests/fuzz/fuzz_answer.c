@@ -160,6 +160,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const size_t tcp_len = ask(ANSWER_TCP, data, size, tcp);
 	check_reply(data, size, tcp, tcp_len, LIMIT_TCP_MESSAGE);
 	assert((udp_len == 0) == (tcp_len == 0));
+	const size_t tls_len = ask(ANSWER_TLS, data, size, tcp);
+	check_reply(data, size, tcp, tls_len, LIMIT_TCP_MESSAGE);
+	assert(tls_len >= tcp_len);
 	free(udp);
 	free(tcp);
 	return 0;

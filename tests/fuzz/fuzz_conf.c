@@ -14,7 +14,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_conf(const struct conf *conf)
 {
 	assert(conf->n_dns >= 1 && conf->n_dns <= LIMIT_ADDRESSES);
-	assert(conf->n_http >= 1 && conf->n_http <= LIMIT_ADDRESSES);
+	assert(conf->n_http + conf->n_https >= 1);
+	assert(conf->n_http <= LIMIT_ADDRESSES && conf->n_https <= LIMIT_ADDRESSES);
+	assert(conf->n_dns_tls <= LIMIT_ADDRESSES);
+	assert(!conf->tls.certificate == !conf->tls.key);
+	assert(conf->tls.certificate || conf->n_https + conf->n_dns_tls == 0);
 	assert(conf->n_zones >= 1 && conf->n_zones <= LIMIT_ZONES);
 	assert(conf->workers >= 1 && conf->workers <= LIMIT_WORKERS);
 	assert(conf->ttl_s >= 1 && conf->ttl_s <= LIMIT_TTL_S);

@@ -61,7 +61,7 @@ static void start(void)
 		abort();
 	base = event_base_new();
 	httpd = httpd_new(base, &counters, PATIENCE_MS, on_request, NULL);
-	if (!httpd || httpd_accept(httpd, fd) != 0)
+	if (!httpd || httpd_accept(httpd, fd, NULL) != 0)
 		abort();
 }
 

@@ -602,7 +602,7 @@ static size_t encode(const struct world *world, const struct world_question *que
 
 static size_t reply_limit(const struct world_question *question)
 {
-	if (question->transport == ANSWER_TCP)
+	if (question->transport != ANSWER_UDP)
 		return LIMIT_TCP_MESSAGE;
 	if (question->edns <= LIMIT_UDP_PLAIN)
 		return LIMIT_UDP_PLAIN;

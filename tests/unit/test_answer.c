@@ -385,6 +385,46 @@ START_TEST(tcp_has_the_full_set)
 }
 END_TEST
 
+/* Asks for SRV with these options. */
+static size_t put_with_options(const char *name, const uint8_t *options, size_t options_len)
+{
+	uint8_t record[64] = { 0, 0, RR_OPT, 4, 208, 0, 0, 0, 0, 0, (uint8_t)options_len };
+	ldns_rdf *const dname = ldns_dname_new_frm_str(name);
+	size_t len = HEADER + ldns_rdf_size(dname);
+
+	put_plain();
+	memcpy(message + HEADER, ldns_rdf_data(dname), ldns_rdf_size(dname));
+	memcpy(message + len, "\0\41\0\1", 4);
+	ldns_rdf_deep_free(dname);
+	memcpy(record + WIRE_OPT, options, options_len);
+	return put_additional(len + 4, record, WIRE_OPT + options_len);
+}
+
+START_TEST(replies_over_tls_are_padded_to_blocks)
+{
+	static const uint8_t wishes[] = { 0, EDNS_PADDING, 0, 3, 0, 0, 0, 0, EDNS_KEEPALIVE, 0, 0 };
+	static const char *const names[] = { "payment.service.local.", "nobody.service.local.",
+					     "one.payment.service.local.", "example." };
+
+	register_many();
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t len = ask(put_with_options(names[i], wishes, sizeof(wishes)), ANSWER_TLS);
+
+		ck_assert_uint_gt(len, 0);
+		ck_assert_uint_eq(len % 468, 0);
+		ldns_pkt_free(decode(len));
+		/* Nobody is helped where everybody reads it. */
+		size_t tcp_len =
+			ask(put_with_options(names[i], wishes, sizeof(wishes)), ANSWER_TCP);
+		ck_assert_uint_le(tcp_len + 4, len);
+		ck_assert_uint_gt(tcp_len + 4 + 468, len);
+		/* Nor who has not asked for it. */
+		ck_assert_uint_eq(ask(put_with_options(names[i], wishes + 7, 4), ANSWER_TLS),
+				  tcp_len);
+	}
+}
+END_TEST
+
 /* Where the record at `at` ends; owners in our answers are pointers. */
 static const uint8_t *after_record(const uint8_t *at)
 {
@@ -512,6 +552,7 @@ int main(void)
 	tcase_add_test(tcase, broken_opt_is_a_format_error);
 	tcase_add_test(tcase, every_size_is_kept_and_used);
 	tcase_add_test(tcase, tcp_has_the_full_set);
+	tcase_add_test(tcase, replies_over_tls_are_padded_to_blocks);
 	tcase_add_test(tcase, srv_targets_are_not_compressed);
 	tcase_add_test(tcase, replies_are_counted);
 	tcase_add_test(tcase, no_zone_refuses_everything);

@@ -667,6 +667,30 @@ START_TEST(draining_gives_up_on_a_disk_that_fails)
 }
 END_TEST
 
+/* Another process has the store: nothing is submitted, whatever happens. */
+START_TEST(suspended_it_writes_nothing_and_forgets_nothing)
+{
+	register_now("a", "x");
+	commit_drain(commit);
+	run();
+	ck_assert(has_drained);
+	commit_suspend(commit);
+	heartbeat("{\"service\":\"a\",\"status\":\"critical\"}");
+	commit_mend(commit, "b", "z");
+	expect_none();
+	has_drained = false;
+	commit_resume(commit);
+	run();
+	expect_batch("-registration:b/z -state:b/z +state:a/x=auto,critical");
+	complete(0);
+	register_now("a", "y");
+	ck_assert(!has_drained);
+	commit_drain(commit);
+	run();
+	ck_assert(has_drained);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *const suite = suite_create("commit");
@@ -697,6 +721,7 @@ int main(void)
 	tcase_add_test(tcase, a_disk_that_hangs_stops_no_renewal_but_of_what_it_has);
 	tcase_add_test(tcase, draining_saves_what_is_left);
 	tcase_add_test(tcase, draining_gives_up_on_a_disk_that_fails);
+	tcase_add_test(tcase, suspended_it_writes_nothing_and_forgets_nothing);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

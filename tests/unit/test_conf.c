@@ -198,7 +198,7 @@ START_TEST(unknown_key_names_the_nearest)
 		  "3:12: unknown key 'tags', did you mean 'tag'?");
 	check_bad(
 		"server: {listen: x}\n",
-		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback, rate-limit, http-names, http-origins)");
+		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback, rate-limit, http-names, http-origins, user, sandbox, https, dns-tls, tls)");
 }
 END_TEST
 
@@ -271,6 +271,61 @@ START_TEST(who_may_ask)
 		  "1:25: 'b.example' is no origin, such as https://ops.example.net");
 	check_bad("server: {http-origins: [https://b.example/]}\n",
 		  "1:25: 'https://b.example/' is no origin, such as https://ops.example.net");
+}
+END_TEST
+
+START_TEST(who_runs_and_how_closed)
+{
+	ck_assert_int_eq(load("server: {ttl: 1}\n"), 0);
+	ck_assert_ptr_null(conf.user);
+	ck_assert(conf.sandbox);
+	conf_fini(&conf);
+	ck_assert_int_eq(load("server: {user: \"rosterd:dns\", sandbox: false}\n"), 0);
+	ck_assert_str_eq(conf.user, "rosterd:dns");
+	ck_assert(!conf.sandbox);
+	conf_fini(&conf);
+	check_bad("server: {sandbox: off}\n", "1:19: 'off' is neither true nor false");
+	check_bad("server: {user: [a]}\n", "1:16: expected one value, not a list");
+}
+END_TEST
+
+START_TEST(tls_doors)
+{
+	check_good("server:\n"
+		   "  https: [127.0.0.1@1, \"::1@1\"]\n"
+		   "  dns-tls: 127.0.0.1@853\n"
+		   "  tls: {certificate: a.crt, key: /b.key, client-ca: c.crt}\n");
+	ck_assert_uint_eq(conf.n_https, 2);
+	ck_assert_str_eq(conf.https[1].text, "::1@1");
+	ck_assert_uint_eq(conf.n_dns_tls, 1);
+	ck_assert_str_eq(conf.dns_tls[0].text, "127.0.0.1@853");
+	ck_assert_str_eq(conf.tls.certificate, "a.crt");
+	ck_assert_str_eq(conf.tls.key, "/b.key");
+	ck_assert_str_eq(conf.tls.client_ca, "c.crt");
+	/* Who says https has not asked for a plain one beside it; DNS is another matter. */
+	ck_assert_uint_eq(conf.n_http, 0);
+	ck_assert_uint_eq(conf.n_dns, 1);
+	check_good("server: {tls: {certificate: a, key: b}}\n");
+	ck_assert_ptr_null(conf.tls.client_ca);
+	ck_assert_uint_eq(conf.n_http, 1);
+	check_good("server:\n  https: 127.0.0.1@0\n  http: 127.0.0.1@0\n"
+		   "  tls: {certificate: a, key: b}\n");
+	ck_assert_uint_eq(conf.n_http, 1);
+	check_bad("server: {tls: {certificate: a}}\n",
+		  "1:15: tls needs both 'certificate' and 'key'");
+	check_bad("server: {tls: {key: a, client-ca: b}}\n",
+		  "1:15: tls needs both 'certificate' and 'key'");
+	check_bad("server: {tls: {certificat: a}}\n",
+		  "1:16: unknown key 'certificat', did you mean 'certificate'?");
+	check_bad("server: {https: 127.0.0.1@1}\n",
+		  "1:17: https needs a certificate: tls: {certificate: FILE, key: FILE}");
+	check_bad("server: {dns-tls: 127.0.0.1@1}\n",
+		  "1:19: dns-tls needs a certificate: tls: {certificate: FILE, key: FILE}");
+	check_bad("server:\n  dns-tls: 127.0.0.1@8600\n  tls: {certificate: a, key: b}\n",
+		  "2:12: '127.0.0.1@8600' is in dns too");
+	check_bad("server:\n  http: 127.0.0.1@1\n  https: 127.0.0.1@01\n"
+		  "  tls: {certificate: a, key: b}\n",
+		  "3:10: '127.0.0.1@01' is in http too");
 }
 END_TEST
 
@@ -451,7 +506,8 @@ START_TEST(bad_usage)
 	check_usage("--wrkers 3", "unknown flag '--wrkers', did you mean '--workers'?");
 	check_usage("--wrkers=3", "unknown flag '--wrkers', did you mean '--workers'?");
 	check_usage("-v", "unknown flag '-v' (known: -c, --zone, --dns, --http, --data, "
-			  "--workers, --check-config, --export, --import, --version, --help)");
+			  "--workers, --replace, --check-config, --export, --import, --version, "
+			  "--help)");
 	check_usage("x", "unexpected argument 'x'");
 	check_usage("--dns", "--dns needs a value: ADDR@PORT");
 	check_usage("--export", "--export needs a value: FILE");
@@ -516,6 +572,8 @@ int main(void)
 	tcase_add_test(tcase, loopback_checks);
 	tcase_add_test(tcase, rate_limit);
 	tcase_add_test(tcase, who_may_ask);
+	tcase_add_test(tcase, who_runs_and_how_closed);
+	tcase_add_test(tcase, tls_doors);
 	tcase_add_test(tcase, repeated_things_are_refused);
 	tcase_add_test(tcase, wrong_types_and_ranges);
 	tcase_add_test(tcase, zones_must_be_servable);

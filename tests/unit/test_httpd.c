@@ -122,7 +122,7 @@ static void start(unsigned request_ms)
 	base = event_base_new();
 	httpd = httpd_new(base, &counters, request_ms, on_request, &door);
 	ck_assert_ptr_nonnull(httpd);
-	ck_assert_int_eq(httpd_accept(httpd, fd), 0);
+	ck_assert_int_eq(httpd_accept(httpd, fd, NULL), 0);
 }
 
 static void set_up(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "io/listen.h"
+#include "io/listen_set.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -263,8 +263,10 @@ static bool probe_a_port(void)
 	udp = listen_udp(&address);
 	ck_assert_int_ge(udp, 0);
 	close(udp);
-	if (listen_probe(&address) < 0 || listen_probe(&address) < 0)
-		return false;
+	for (int i = 0; i < 2; i++)
+		if (listen_probe(&address, SOCK_DGRAM) < 0 ||
+		    listen_probe(&address, SOCK_STREAM) < 0)
+			return false;
 	udp = listen_udp(&address);
 	tcp = listen_tcp_shared(&address);
 	close(udp);
@@ -289,12 +291,12 @@ START_TEST(probe_sees_shared_sockets)
 
 	parse("127.0.0.1@0");
 	fd = listen_udp(&address);
-	ck_assert_int_eq(listen_probe(&address), -1);
+	ck_assert_int_eq(listen_probe(&address, SOCK_DGRAM), -1);
 	ck_assert_int_eq(errno, EADDRINUSE);
 	close(fd);
 	parse("127.0.0.1@0");
 	fd = listen_tcp_shared(&address);
-	ck_assert_int_eq(listen_probe(&address), -1);
+	ck_assert_int_eq(listen_probe(&address, SOCK_STREAM), -1);
 	ck_assert_int_eq(errno, EADDRINUSE);
 	close(fd);
 }
@@ -311,7 +313,7 @@ START_TEST(probe_sees_the_wildcard)
 	port = ntohs(((const struct sockaddr_in *)&address.sockaddr)->sin_port);
 	snprintf(text, sizeof(text), "127.0.0.1@%u", (unsigned)port);
 	parse(text);
-	ck_assert_int_eq(listen_probe(&address), -1);
+	ck_assert_int_eq(listen_probe(&address, SOCK_DGRAM), -1);
 	ck_assert_int_eq(errno, EADDRINUSE);
 	close(fd);
 }
@@ -324,6 +326,38 @@ START_TEST(address_of_somebody_else_cannot_be_bound)
 	ck_assert_int_eq(errno, EADDRNOTAVAIL);
 	ck_assert_int_eq(listen_tcp(&address), -1);
 	ck_assert_int_eq(errno, EADDRNOTAVAIL);
+}
+END_TEST
+
+/* By type and address, in any order; of two alike both are found. */
+START_TEST(given_sockets_are_found_by_what_they_are)
+{
+	struct listen_set set = { .fds = NULL };
+	struct listen_address dns, http, other, any;
+	int fds[3], twin, first, second;
+
+	parse("127.0.0.1@0");
+	dns = http = other = any = address;
+	fds[0] = listen_udp(&dns);
+	fds[1] = listen_tcp(&http);
+	fds[2] = listen_tcp_shared(&other);
+	twin = listen_udp(&dns);
+	ck_assert_int_eq(listen_set_put(&set, fds[1]), 0);
+	ck_assert_int_eq(listen_set_put(&set, twin), 0);
+	ck_assert_int_eq(listen_set_put(&set, fds[2]), 0);
+	ck_assert_int_eq(listen_set_put(&set, fds[0]), 0);
+	first = listen_set_take(&set, SOCK_DGRAM, true, &dns);
+	second = listen_set_take(&set, SOCK_DGRAM, true, &dns);
+	ck_assert((first == fds[0] && second == twin) || (first == twin && second == fds[0]));
+	ck_assert_int_eq(listen_set_take(&set, SOCK_DGRAM, true, &dns), -1);
+	/* Any port: streams for DNS are shared, those for HTTP are not. */
+	ck_assert_int_eq(listen_set_take(&set, SOCK_STREAM, false, &any), fds[1]);
+	ck_assert_str_eq(any.text, http.text);
+	ck_assert_uint_eq(listen_set_fini(&set), 1);
+	ck_assert_int_eq(fcntl(fds[2], F_GETFD), -1);
+	close(fds[0]);
+	close(fds[1]);
+	close(twin);
 }
 END_TEST
 
@@ -376,6 +410,7 @@ int main(void)
 	tcase_add_test(tcase, probe_sees_shared_sockets);
 	tcase_add_test(tcase, probe_sees_the_wildcard);
 	tcase_add_test(tcase, address_of_somebody_else_cannot_be_bound);
+	tcase_add_test(tcase, given_sockets_are_found_by_what_they_are);
 	tcase_add_test(tcase, peer_has_no_port_and_no_mapping);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);

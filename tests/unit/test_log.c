@@ -4,6 +4,8 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,6 +48,15 @@ START_TEST(plain_line)
 }
 END_TEST
 
+START_TEST(last_error_is_kept)
+{
+	ck_assert_str_eq(log_last_error(), "");
+	log_event(LOG_ERROR, "start-failed", "error", "no luck", NULL);
+	log_event(LOG_INFO, "stopped", NULL);
+	ck_assert_str_eq(log_last_error(), "event=start-failed error=\"no luck\"");
+}
+END_TEST
+
 START_TEST(text_from_a_peer_cannot_fake_a_line)
 {
 	log_event(LOG_INFO, "e", "a", "x\nlevel=error event=fake", "b", "q\"\\", "c", "k=v", "d",
@@ -72,6 +83,58 @@ START_TEST(longest_line_ends_in_dots)
 	log_event(LOG_INFO, "e", "long", value, NULL);
 	ck_assert_uint_le(strlen(written()), 2048);
 	ck_assert_str_eq(text + strlen(text) - 6, "\\n...\n");
+}
+END_TEST
+
+static size_t count_lines(const char *event)
+{
+	size_t n = 0;
+
+	for (const char *at = text; (at = strstr(at, event)); at++)
+		n++;
+	return n;
+}
+
+/* However long this takes, each line is there or counted. */
+START_TEST(lines_about_peers_are_limited_and_counted)
+{
+	size_t n = 0, n_left_out = 0;
+
+	for (int i = 0; i < 25; i++)
+		log_peer_event(LOG_INFO, "peer", "n", log_fmt("%d", i), NULL);
+	for (int i = 0; i < 25; i++)
+		log_event(LOG_INFO, "own", NULL);
+	written();
+	n = count_lines("event=peer ");
+	for (const char *at = text; (at = strstr(at, "event=log-suppressed count=")); at++)
+		n_left_out += strtoul(strstr(at, "count=") + 6, NULL, 10);
+	ck_assert_uint_ge(n, 10);
+	ck_assert_uint_eq(n + n_left_out, 25);
+	ck_assert_uint_eq(count_lines("event=own\n"), 25);
+}
+END_TEST
+
+static void *log_much(void *cookie)
+{
+	for (int i = 0; i < 200; i++)
+		log_peer_event(LOG_INFO, "peer", NULL);
+	return cookie;
+}
+
+START_TEST(any_thread_may_log_about_peers)
+{
+	pthread_t threads[4];
+	size_t n_left_out = 0;
+
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, log_much, NULL), 0);
+	for (size_t i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	log_event(LOG_INFO, "own", NULL);
+	written();
+	for (const char *at = text; (at = strstr(at, "event=log-suppressed count=")); at++)
+		n_left_out += strtoul(strstr(at, "count=") + 6, NULL, 10);
+	ck_assert_uint_eq(count_lines("event=peer\n") + n_left_out, 800);
 }
 END_TEST
 
@@ -106,8 +169,11 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, plain_line);
+	tcase_add_test(tcase, last_error_is_kept);
 	tcase_add_test(tcase, text_from_a_peer_cannot_fake_a_line);
 	tcase_add_test(tcase, longest_line_ends_in_dots);
+	tcase_add_test(tcase, lines_about_peers_are_limited_and_counted);
+	tcase_add_test(tcase, any_thread_may_log_about_peers);
 	tcase_add_test(tcase, errno_is_kept);
 	tcase_add_test(tcase, eight_formatted_texts_live_together);
 	suite_add_tcase(suite, tcase);

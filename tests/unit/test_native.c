@@ -696,6 +696,7 @@ START_TEST(metrics_of_queries)
 	expect_lines("\nrosterd_dns_queries_total{protocol=\"udp\",type=\"other\"} 2\n");
 	expect_lines("\nrosterd_dns_queries_total{protocol=\"tcp\",type=\"A\"} 0\n");
 	expect_lines("\nrosterd_dns_queries_total{protocol=\"tcp\",type=\"CAA\"} 1\n");
+	expect_lines("\nrosterd_dns_queries_total{protocol=\"tls\",type=\"CAA\"} 0\n");
 	expect_lines("\nrosterd_dns_answer_seconds_count{protocol=\"udp\"} 3\n");
 	expect_lines("\nrosterd_control_round_seconds_sum 0.002000000\n");
 }

@@ -472,6 +472,19 @@ START_TEST(other_changes_are_admitted_as_they_are_applied)
 }
 END_TEST
 
+START_TEST(what_another_process_named_is_in_use_until_it_has_ended)
+{
+	struct stored_state state = { .admin = ADMIN_DRAIN };
+	const struct service *service;
+
+	ck_assert_int_eq(restore(instance_text("x"), &state), REGISTRY_CREATED);
+	service = registry_find_service(registry, "a");
+	registry_set_inherited(registry, 3000);
+	ck_assert_uint_eq(registry_find_instance(registry, service, "x")->safe_after_ms,
+			  3000 + registry_ttl_s(registry, service) * 1000);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("registry_restore");
@@ -489,6 +502,7 @@ int main(void)
 	tcase_add_test(tcase, those_that_served_last_are_known_after_a_restart);
 	tcase_add_test(tcase, nobody_ceased_to_serve_in_the_future);
 	tcase_add_test(tcase, the_state_after_an_update_is_known_before_it);
+	tcase_add_test(tcase, what_another_process_named_is_in_use_until_it_has_ended);
 	tcase_add_test(tcase, a_registration_is_admitted_as_it_is_applied);
 	tcase_add_test(tcase, other_changes_are_admitted_as_they_are_applied);
 	suite_add_tcase(suite, tcase);

@@ -205,6 +205,26 @@ START_TEST(one_server_per_directory)
 }
 END_TEST
 
+START_TEST(lock_goes_from_one_server_to_the_next)
+{
+	struct revision *old = revision_open(directory, message, sizeof(message));
+	struct revision *new;
+	uint64_t newest;
+
+	ck_assert_ptr_nonnull(old);
+	newest = revision_first(old) + 5;
+	ck_assert_int_eq(revision_settle(old, newest), 0);
+	new = revision_take_over(directory, dup(revision_lock(old)), message, sizeof(message));
+	ck_assert_msg(new != NULL, "%s", message);
+	ck_assert_uint_eq(revision_first(new), newest);
+	revision_close(old);
+	ck_assert_ptr_null(revision_open(directory, message, sizeof(message)));
+	revision_close(new);
+	ck_assert_ptr_null(
+		revision_take_over(directory, dup(STDERR_FILENO), message, sizeof(message)));
+}
+END_TEST
+
 START_TEST(file_that_is_not_ours_is_refused)
 {
 	static const struct {
@@ -359,6 +379,7 @@ int main(void)
 	tcase_add_test(tcase, advance_of_little_writes_nothing);
 	tcase_add_test(tcase, advance_that_cannot_write_says_so);
 	tcase_add_test(tcase, one_server_per_directory);
+	tcase_add_test(tcase, lock_goes_from_one_server_to_the_next);
 	tcase_add_test(tcase, file_that_is_not_ours_is_refused);
 	tcase_add_test(tcase, number_ahead_of_the_clock_holds);
 	tcase_add_test(tcase, lost_file_is_made_up_for_by_the_clock);

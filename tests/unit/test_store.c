@@ -108,6 +108,55 @@ START_TEST(every_way_to_close)
 }
 END_TEST
 
+/* Puts the store aside as one that another process has. */
+static struct store *suspend(void)
+{
+	struct store *suspended = data_store;
+
+	store_suspend(data_store);
+	data_store = NULL;
+	return suspended;
+}
+
+START_TEST(a_suspended_store_goes_on_where_nobody_wrote)
+{
+	struct store *old;
+	unsigned n;
+
+	data_start(STORE_NEW, 0);
+	ck_assert_int_eq(data_commit_instances(1, 3, 80), 0);
+	old = suspend();
+	ck_assert_int_eq(data_read(NULL, &n), STORE_END);
+	ck_assert_uint_eq(n, 3);
+	data_close(); /* the other process has failed before it started */
+	data_store = old;
+	ck_assert_int_eq(store_resume(data_store), 0);
+	ck_assert_int_eq(data_commit_instances(2, 4, 80), 0);
+	data_close();
+	data_start(STORE_MAIN, 7);
+}
+END_TEST
+
+START_TEST(a_suspended_store_leaves_the_files_alone)
+{
+	struct store *old;
+	struct stat before, after;
+
+	data_start(STORE_NEW, 0);
+	ck_assert_int_eq(data_commit_instances(1, 3, 80), 0);
+	old = suspend();
+	ck_assert(!data_has("registry.jsonl"));
+	data_start(STORE_MAIN, 3);
+	ck_assert_int_eq(data_commit_instances(2, 4, 80), 0);
+	data_close();
+	ck_assert_int_eq(stat(data_path("registry.jsonl"), &before), 0);
+	store_close(old);
+	ck_assert_int_eq(stat(data_path("registry.jsonl"), &after), 0);
+	ck_assert_uint_eq(after.st_ino, before.st_ino);
+	data_start(STORE_MAIN, 7);
+}
+END_TEST
+
 START_TEST(batches_that_wait_come_back_in_order)
 {
 	struct store_batch *batches[50];
@@ -404,6 +453,8 @@ int main(void)
 	tcase_add_test(tcase, what_was_committed_comes_back_in_order);
 	tcase_add_test(tcase, an_earlier_version_had_no_store);
 	tcase_add_test(tcase, every_way_to_close);
+	tcase_add_test(tcase, a_suspended_store_goes_on_where_nobody_wrote);
+	tcase_add_test(tcase, a_suspended_store_leaves_the_files_alone);
 	tcase_add_test(tcase, batches_that_wait_come_back_in_order);
 	tcase_add_test(tcase, the_file_grows_while_it_is_read);
 	tcase_add_test(tcase, the_copy_serves_where_the_file_is_damaged);

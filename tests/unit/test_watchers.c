@@ -92,7 +92,7 @@ static void start(unsigned comment_ms)
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&door, &len), 0);
 	base = event_base_new();
 	httpd = httpd_new(base, &counters, PATIENCE_MS, on_request, NULL);
-	ck_assert_int_eq(httpd_accept(httpd, fd), 0);
+	ck_assert_int_eq(httpd_accept(httpd, fd, NULL), 0);
 	registry = registry_new(&options);
 	events = events_new(REVISION);
 	watchers = watchers_new(base, events, &counters, REVISION, comment_ms);

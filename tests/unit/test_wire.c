@@ -418,7 +418,8 @@ END_TEST
 
 START_TEST(options_that_we_know)
 {
-	static const uint8_t nsid[] = { 0, 3, 0, 0 }, keepalive[] = { 0, 11, 0, 0 };
+	static const uint8_t nsid[] = { 0, 3, 0, 0 }, keepalive[] = { 0, 11, 0, 0 },
+			     padding[] = { 0, 12, 0, 3, 0, 0, 0 };
 	static const uint8_t all[] = { 0, 11, 0, 0, 0,  10, 0, 8, 1, 2, 3, 4, 5,
 				       6, 7,  8, 0, 12, 0,  1, 0, 0, 3, 0, 0 };
 
@@ -428,8 +429,11 @@ START_TEST(options_that_we_know)
 	ck_assert(query.wants_nsid && !query.wants_keepalive && query.cookie_len == 0);
 	ck_assert_int_eq(parse_with(keepalive, sizeof(keepalive)), WIRE_OK);
 	ck_assert(!query.wants_nsid && query.wants_keepalive && query.cookie_len == 0);
+	ck_assert(!query.wants_padding);
+	ck_assert_int_eq(parse_with(padding, sizeof(padding)), WIRE_OK);
+	ck_assert(!query.wants_keepalive && query.wants_padding);
 	ck_assert_int_eq(parse_with(all, sizeof(all)), WIRE_OK);
-	ck_assert(query.wants_nsid && query.wants_keepalive);
+	ck_assert(query.wants_nsid && query.wants_keepalive && query.wants_padding);
 	ck_assert_uint_eq(query.cookie_len, 8);
 	ck_assert_mem_eq(query.cookie, all + 8, 8);
 }

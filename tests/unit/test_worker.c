@@ -118,7 +118,7 @@ static void make_worker(const char *address_text)
 	ck_assert_ptr_nonnull(udp);
 	fd = listen_tcp_shared(&tcp_address);
 	ck_assert_int_ge(fd, 0);
-	tcp = tcp_new(worker, fd);
+	tcp = tcp_new(worker, fd, NULL);
 	ck_assert_ptr_nonnull(tcp);
 	ck_assert_int_eq(worker_start(worker), 0);
 }
