@@ -203,6 +203,8 @@ def check_reload(daemon):
     reload(daemon, config(ALL, SHOP), "event=reloaded")
     expect_equal(ask(daemon, "GET", "/registry/services/pay", None, "token-of-pay")[0], 401,
                  "a token that is gone")
+    wait_for(lambda: "rosterd_watchers 0\n" in daemon.http("GET", "/metrics")[1], 10,
+             "nobody watches any more")
     for connection, reply in streams:
         rest = reply.read()
         expect(b"event:" not in rest, f"a stream that ends says {rest}")
