@@ -77,7 +77,7 @@ START_TEST(who_is_nobody)
 		"Bearer abcd",
 		"Basic abc",
 		"abc",
-		"Bearer " ABC,
+		("Bearer " ABC),
 		"Bearer ABC",
 		"Bearer\tabc",
 		"Digest Bearer abc",
@@ -164,7 +164,7 @@ START_TEST(digests)
 	text[5] = 'g';
 	ck_assert(!access_token_parse(text, token));
 	ck_assert(!access_token_parse(ABC "0", token));
-	ck_assert(!access_token_parse(ABC + 1, token));
+	ck_assert(!access_token_parse(&ABC[1], token));
 	ck_assert(!access_token_parse("", token));
 }
 END_TEST
