@@ -5,6 +5,7 @@ import http.client
 import json
 import re
 import signal
+import ssl
 import subprocess
 import time
 
@@ -233,8 +234,51 @@ def check_open_door():
     daemon.stop()
 
 
+def make_certificate(folder, name, subject, *sign):
+    """NAME.crt and NAME.key, for a name; signed by itself unless `sign` says otherwise."""
+    done = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-keyout", f"{name}.key", "-out", f"{name}.crt", "-days", "2", "-subj", f"/CN={subject}",
+         *sign], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    expect_equal(done.returncode, 0, f"openssl: {done.stderr}")
+
+
+def check_certificates():
+    """Who proves a name is the entry that has it, unless it says that it is another."""
+    folder, port = harness.make_folder(), harness.free_port()
+    make_certificate(folder, "ca", "ca")
+    signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE")
+    make_certificate(folder, "server", "server", *signed, "-addext", "subjectAltName=IP:127.0.0.1")
+    for name in ("pay", "stranger"):
+        make_certificate(folder, name, f"{name}.example.net", *signed)
+    tls = (f"  https: 127.0.0.1@{port}\n  http: 127.0.0.1@0\n"
+           "  tls: {certificate: server.crt, key: server.key, client-ca: ca.crt}\n")
+    pay = {"name": "pay", "identity": "pay.example.net", "register": "pay"}
+    daemon = harness.Daemon(folder=folder, config=config(ALL, pay, http=tls), token="token-of-all")
+
+    def ask_tls(certificate, service, token=None):
+        context = ssl.create_default_context(cafile=f"{folder}/ca.crt")
+        if certificate:
+            context.load_cert_chain(f"{folder}/{certificate}.crt", f"{folder}/{certificate}.key")
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)
+        connection.request("POST", "/registry/register",
+                           json.dumps({"name": service, "id": "a", "ip": "10.0.0.1", "port": 80}),
+                           {"Authorization": f"Bearer {token}"} if token else {})
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    for certificate, service, token, status in (
+            (None, "pay", None, 401), ("stranger", "pay", None, 401), ("pay", "shop", None, 403),
+            ("pay", "pay", "token-of-al", 401), ("pay", "pay", None, 201),
+            ("stranger", "shop", "token-of-all", 201), ("pay", "shop", "token-of-all", 200)):
+        expect_equal(ask_tls(certificate, service, token), status,
+                     f"{service} by {certificate} with {token}")
+    daemon.stop()
+
+
 def main():
-    harness.need("dig")
+    harness.need("dig", "openssl")
     check_start()
     daemon = harness.Daemon(config=config(ALL, PAY, SHOP, SCRAPER), token="token-of-all")
     check_denied(daemon)
@@ -244,6 +288,7 @@ def main():
     expect(not any(token in daemon.log() for token in TOKENS), "a token is in the log")
     daemon.stop()
     check_open_door()
+    check_certificates()
 
 
 harness.run(main)

@@ -134,8 +134,9 @@ def access(*entries):
     """Lines of the configuration for entries such as {"name": "ci", "token": "x", "admin": "*"}."""
     lines = ["access:"]
     for entry in entries:
-        known = {**entry, "token-sha256": hashlib.sha256(entry["token"].encode()).hexdigest()}
-        del known["token"]
+        known = dict(entry)
+        if "token" in known:
+            known["token-sha256"] = hashlib.sha256(known.pop("token").encode()).hexdigest()
         lines.append(f"  - {json.dumps(known)}")
     return "\n".join(lines) + "\n"
 
