@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "base/buf.h"
+#include "base/log.h"
 
 #include <assert.h>
 #include <jansson.h>
@@ -19,19 +20,13 @@ static const struct {
 	int status;
 	const char *code;
 } error_codes[] = {
-	{ 400, "bad-request" },
-	{ 403, "forbidden" },
-	{ 404, "not-found" },
-	{ 405, "method-not-allowed" },
-	{ 408, "timeout" },
-	{ 409, "conflict" },
-	{ 410, "gone" },
-	{ 413, "too-large" },
-	{ 421, "misdirected" },
-	{ 417, "expectation-failed" },
-	{ 431, "headers-too-large" },
-	{ 501, "not-implemented" },
-	{ 503, "unavailable" },
+	{ 400, "bad-request" },        { 401, "unauthorized" },
+	{ 403, "forbidden" },          { 404, "not-found" },
+	{ 405, "method-not-allowed" }, { 408, "timeout" },
+	{ 409, "conflict" },           { 410, "gone" },
+	{ 413, "too-large" },          { 421, "misdirected" },
+	{ 417, "expectation-failed" }, { 431, "headers-too-large" },
+	{ 501, "not-implemented" },    { 503, "unavailable" },
 	{ 507, "storage-full" },
 };
 
@@ -229,6 +224,92 @@ static bool is_too_long(const struct api_request *request)
 	return at == request->body_len || request->body[at] != '[';
 }
 
+/* ---- Who may ---- */
+
+void api_log_denied(const struct api_request *request, const char *reason)
+{
+	char client[46] = "";
+
+	if (request->caller)
+		record_address_print(request->caller, request->caller->has_v6, client);
+	log_peer_event(LOG_WARNING, "access-denied", "client", client, "name",
+		       request->who ? request->who->name : "", "reason", reason, "path",
+		       request->path, NULL);
+}
+
+void api_print_denied(char text[API_DENIED_TEXT], enum access_right right, const char *service)
+{
+	snprintf(text, API_DENIED_TEXT, "this takes the right \"%s\" for %s%s",
+		 access_right_name(right), service ? "the service " : "all services",
+		 service ? service : "");
+}
+
+static void reply_forbidden(struct api *api, const struct api_request *request, const char *reason,
+			    struct api_reply *reply)
+{
+	counters_add(&api->counters->access_forbidden, 1);
+	api_log_denied(request, reason);
+	api_reply_error(reply, 403, NULL, "%s", reason);
+}
+
+bool api_may(struct api *api, const struct api_request *request, enum access_right right,
+	     const char *service, struct api_reply *reply)
+{
+	char reason[API_DENIED_TEXT];
+
+	if (access_allows(request->who, right, service))
+		return true;
+	api_print_denied(reason, right, service);
+	reply_forbidden(api, request, reason, reply);
+	return false;
+}
+
+/* One that is not known is not told what else there is to know. */
+static void reply_unknown(struct api *api, const struct api_request *request,
+			  struct api_reply *reply)
+{
+	const char *reason = "this takes a token: \"Authorization: Bearer TOKEN\"";
+
+	if (request->authorization)
+		reason = "Authorization has no token that is known here";
+	else if (request->identity)
+		reason = "the name in this certificate is not known here";
+	counters_add(&api->counters->access_unknown, 1);
+	api_log_denied(request, reason);
+	api_reply_error(reply, 401, NULL, "%s", reason);
+}
+
+/* What no service can be called takes the right for all of them. */
+static bool may_take(struct api *api, const struct api_route *route,
+		     const struct api_request *request, char *const *segments,
+		     struct api_reply *reply)
+{
+	char service[LIMIT_LABEL + 1], reason[API_DENIED_TEXT];
+
+	if (route->scope == API_OPEN)
+		return true;
+	if (!request->who) {
+		reply_unknown(api, request, reply);
+		return false;
+	}
+	switch (route->scope) {
+	case API_OPEN:
+	case API_KNOWN:
+		return true;
+	case API_SERVICE:
+		return api_may(api, request, route->right,
+			       record_label_parse(segments[0], service) ? service : NULL, reply);
+	case API_SOME:
+		break;
+	}
+	if (access_allows_some(request->who, route->right))
+		return true;
+	snprintf(reason, sizeof(reason), "this takes the right \"%s\", for some service at least",
+		 access_right_name(route->right));
+	reply_forbidden(api, request, reason, reply);
+	return false;
+}
+
 static void call_route(struct api *api, const struct api_route *route,
 		       const struct api_request *request, const struct segment *segments, size_t n,
 		       uint64_t now_ms, struct api_reply *reply)
@@ -250,7 +331,11 @@ static void call_route(struct api *api, const struct api_route *route,
 		decoded[i] = room;
 		room += segments[i].len + 1;
 	}
-	if (api->is_loading && !route->is_own)
+	if (!may_take(api, route, request, decoded, reply)) {
+		free(text);
+		return;
+	}
+	if (api->is_loading && route->scope != API_OPEN && route->scope != API_KNOWN)
 		api_reply_error(reply, 503, NULL,
 				"the server is starting and reads what was registered: ask again");
 	else
@@ -290,6 +375,7 @@ void api_handle(struct api *api, const struct api_route *routes, size_t n_routes
 		const struct api_request *request, uint64_t now_ms, struct api_reply *reply)
 {
 	enum api_method method = request->method == API_HEAD ? API_GET : request->method;
+	struct api_request known = *request;
 	char allow[sizeof(reply->allow)] = "";
 	struct segment segments[API_SEGMENTS];
 	const char *reason;
@@ -308,11 +394,12 @@ void api_handle(struct api *api, const struct api_route *routes, size_t n_routes
 				LIMIT_HTTP_SINGLE, LIMIT_HTTP_BODY);
 		return;
 	}
+	known.who = access_find(api->access, request->authorization, request->identity);
 	for (size_t i = 0; i < n_routes; i++) {
 		if (!match(routes[i].path, request->path, segments, &n))
 			continue;
 		if (routes[i].method == method) {
-			call_route(api, &routes[i], request, segments, n, now_ms, reply);
+			call_route(api, &routes[i], &known, segments, n, now_ms, reply);
 			assert(reply->status);
 			return;
 		}

@@ -10,6 +10,7 @@
 #define ROSTERD_API_API_H
 
 #include "model/answer_counts.h"
+#include "api/access.h"
 #include "api/guard.h"
 #include "model/registry.h"
 
@@ -33,9 +34,11 @@ struct api_request {
 	const char *query; /* undecoded, without '?'; NULL: none */
 	const char *body;
 	size_t body_len;
-	const struct address *caller; /* the peer's address */
-	const struct address *local;  /* ours, that it has connected to */
-	const char *host, *origin;    /* header values; NULL: none */
+	const char *authorization;      /* a header value; NULL: none */
+	const struct access_entry *who; /* who that is, as api_handle() found; NULL: nobody known */
+	const struct address *caller;   /* the peer's address */
+	const struct address *local;    /* ours, that it has connected to */
+	const char *host, *origin;      /* header values; NULL: none */
 	/*
 	 * Who the client is, proven by its certificate (tls_bufferevent_identity() says how); NULL:
 	 * nobody has proven anything.
@@ -125,6 +128,7 @@ struct api {
 	bool refuses_loopback_checks;
 	/* Who may ask at all; NULL: nobody is asked. */
 	const struct guard *guard;
+	const struct access *access; /* who may do what; NULL: anybody anything */
 	/* `registry` is not whole yet: only routes of the server itself are served. */
 	bool is_loading;
 };
@@ -142,6 +146,19 @@ enum api_query {
  */
 enum api_query api_query_get(const char *query, const char *key, char *text, size_t size);
 
+/* What a route is about, and so who may take it. */
+enum api_scope {
+	API_OPEN,  /* the server itself: anybody may */
+	API_KNOWN, /* the server itself: who is known may, whatever its rights */
+	/* Services: not before the registry is loaded. */
+	API_SERVICE, /* the one that is the path's first segment: who has the right for it */
+	/*
+	 * Others, said in the body or the query, or any: who has the right for some service; the
+	 * handler then looks at each by api_may() or access_allows().
+	 */
+	API_SOME,
+};
+
 /*
  * One route. A segment of `path` in braces matches any one segment: /registry/services/{service}.
  * A route for GET also takes HEAD.
@@ -155,13 +172,31 @@ struct api_route {
 	 */
 	void (*handle)(struct api *api, const struct api_request *request, char *const *segments,
 		       uint64_t now_ms, struct api_reply *reply);
-	bool is_own; /* it is about the server itself, and served while the registry is loaded */
+	enum access_right right;
+	enum api_scope scope;
 };
 
 /*
- * Answers one request by the routes of a dialect: 404 for a path that none has, 405 for a method
- * that its path lacks, 413 for a body of over LIMIT_HTTP_SINGLE that is no array. Always fills
- * `reply`: what went wrong is a reply too. The caller frees it with api_reply_fini().
+ * Whether the request has a right for a service (NULL: for all of them); else replies 403. For
+ * handlers of API_SOME.
+ */
+bool api_may(struct api *api, const struct api_request *request, enum access_right right,
+	     const char *service, struct api_reply *reply);
+
+/* What such a reply says. */
+enum {
+	API_DENIED_TEXT = 160
+};
+void api_print_denied(char text[API_DENIED_TEXT], enum access_right right, const char *service);
+
+/* Logs that a request, or a part of it, was denied. */
+void api_log_denied(const struct api_request *request, const char *reason);
+
+/*
+ * Answers one request by the routes of a dialect: 401 and 403 for who may not, 404 for a path that
+ * none has, 405 for a method that its path lacks, 413 for a body of over LIMIT_HTTP_SINGLE that is
+ * no array. Always fills `reply`: what went wrong is a reply too. The caller frees it with
+ * api_reply_fini().
  */
 void api_handle(struct api *api, const struct api_route *routes, size_t n_routes,
 		const struct api_request *request, uint64_t now_ms, struct api_reply *reply);

@@ -31,8 +31,9 @@ static int compare_services(const void *a, const void *b)
 	return strcmp((*left)->name, (*right)->name);
 }
 
-/* All services by name; NULL when out of memory. */
-static const struct service **sorted_services(const struct registry *registry, size_t *n)
+/* All services that `who` may read, by name; NULL when out of memory. */
+static const struct service **sorted_services(const struct registry *registry,
+					      const struct access_entry *who, size_t *n)
 {
 	size_t cap = registry_count_services(registry), position = 0;
 	const struct service **sorted = calloc(cap + 1, sizeof(*sorted));
@@ -42,7 +43,8 @@ static const struct service **sorted_services(const struct registry *registry, s
 	if (!sorted)
 		return NULL;
 	while (*n < cap && (service = registry_next_service(registry, &position)))
-		sorted[(*n)++] = service;
+		if (access_allows(who, ACCESS_READ, service->name))
+			sorted[(*n)++] = service;
 	qsort(sorted, *n, sizeof(*sorted), compare_services);
 	return sorted;
 }
@@ -98,7 +100,7 @@ static void handle_services(struct api *api, const struct api_request *request,
 			    char *const *segments, uint64_t now_ms, struct api_reply *reply)
 {
 	size_t n;
-	const struct service **sorted = sorted_services(api->registry, &n);
+	const struct service **sorted = sorted_services(api->registry, request->who, &n);
 	char after[LIMIT_LABEL + 1];
 	const char *next;
 	json_t *json = NULL;
@@ -169,19 +171,23 @@ static void handle_ready(struct api *api, const struct api_request *request, cha
 }
 
 const struct api_route native_routes[] = {
-	{ API_POST, "/registry/register", native_write_register, false },
-	{ API_POST, "/registry/heartbeat", native_write_heartbeat, false },
-	{ API_POST, "/registry/deregister", native_write_deregister, false },
-	{ API_GET, "/registry/services", handle_services, false },
-	{ API_GET, "/registry/services/{service}", handle_service, false },
-	{ API_GET, "/registry/services/{service}/instances/{id}", handle_instance, false },
-	{ API_DELETE, "/registry/services/{service}/instances/{id}", native_write_delete, false },
-	{ API_PUT, "/registry/services/{service}/instances/{id}/admin", native_write_admin, false },
-	{ API_PUT, "/registry/services/{service}/policy", native_write_policy, false },
-	{ API_GET, "/registry/why", native_why_handle, false },
-	{ API_GET, "/registry/watch", watch_handle, false },
-	{ API_GET, "/health/live", handle_live, true },
-	{ API_GET, "/health/ready", handle_ready, true },
-	{ API_GET, "/metrics", native_metrics_handle, true },
+	{ API_POST, "/registry/register", native_write_register, ACCESS_REGISTER, API_SOME },
+	{ API_POST, "/registry/heartbeat", native_write_heartbeat, ACCESS_REGISTER, API_SOME },
+	{ API_POST, "/registry/deregister", native_write_deregister, ACCESS_REGISTER, API_SOME },
+	{ API_GET, "/registry/services", handle_services, ACCESS_READ, API_SOME },
+	{ API_GET, "/registry/services/{service}", handle_service, ACCESS_READ, API_SERVICE },
+	{ API_GET, "/registry/services/{service}/instances/{id}", handle_instance, ACCESS_READ,
+	  API_SERVICE },
+	{ API_DELETE, "/registry/services/{service}/instances/{id}", native_write_delete,
+	  ACCESS_REGISTER, API_SERVICE },
+	{ API_PUT, "/registry/services/{service}/instances/{id}/admin", native_write_admin,
+	  ACCESS_ADMIN, API_SERVICE },
+	{ API_PUT, "/registry/services/{service}/policy", native_write_policy, ACCESS_ADMIN,
+	  API_SERVICE },
+	{ API_GET, "/registry/why", native_why_handle, ACCESS_READ, API_SOME },
+	{ API_GET, "/registry/watch", watch_handle, ACCESS_READ, API_SOME },
+	{ API_GET, "/health/live", handle_live, ACCESS_NONE, API_OPEN },
+	{ API_GET, "/health/ready", handle_ready, ACCESS_NONE, API_OPEN },
+	{ API_GET, "/metrics", native_metrics_handle, ACCESS_NONE, API_KNOWN },
 };
 const size_t native_n_routes = sizeof(native_routes) / sizeof(native_routes[0]);

@@ -237,6 +237,6 @@ void native_why_handle(struct api *api, const struct api_request *request, char 
 			reply, 404, "name",
 			"no registered instance has this name; DNS says %s, with %u records",
 			said.rcode, said.n_answer);
-	else
+	else if (api_may(api, request, ACCESS_READ, why.service->name, reply))
 		api_reply_json(reply, 200, why_json(&question, &said, &why));
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,6 +178,7 @@ static void reply_one(const struct api *api, struct api_write *write, struct api
 static void count_refusal(struct counters *counters, int status)
 {
 	counters_add(status == 400   ? &counters->refused_input
+		     : status == 403 ? &counters->access_forbidden
 		     : status == 404 ? &counters->refused_unknown
 		     : status == 409 ? &counters->refused_conflict
 				     : &counters->refused_full,
@@ -368,6 +370,50 @@ static bool set_names(struct api_slot *slot, const struct target *target)
 	return !target->id || slot->id;
 }
 
+/* The service that a change is about. */
+static const char *service_of(const struct change *change)
+{
+	switch (change->kind) {
+	case CHANGE_REGISTER:
+		return change->registration->service;
+	case CHANGE_HEARTBEAT:
+		return change->heartbeat.service;
+	case CHANGE_DEREGISTER:
+		return change->deregister.service;
+	case CHANGE_ADMIN:
+		return change->admin.service;
+	case CHANGE_POLICY:
+		return change->policy.service;
+	case CHANGE_CHECK_RESULT:
+	case CHANGE_RESTORE:
+	case CHANGE_RESTORE_POLICY:
+		break;
+	}
+	assert(!"nobody asks for these over HTTP");
+	return NULL;
+}
+
+/* Each entry of an array is looked at by itself. What takes ADMIN has been asked for that before.
+ */
+static void deny_slots(const struct api_request *request, struct api_write *write)
+{
+	char reason[API_DENIED_TEXT] = "";
+
+	for (size_t i = 0; i < write->n; i++) {
+		const char *service;
+
+		if (write->slots[i].status)
+			continue;
+		service = service_of(&write->slots[i].change);
+		if (access_allows(request->who, ACCESS_REGISTER, service))
+			continue;
+		api_print_denied(reason, ACCESS_REGISTER, service);
+		refuse(write, i, 403, "", reason);
+	}
+	if (*reason)
+		api_log_denied(request, reason);
+}
+
 static void read_slot(const struct api *api, const struct api_request *request, slot_read read,
 		      const struct target *target, json_t *json, struct api_write *write, size_t i)
 {
@@ -419,6 +465,7 @@ static void write_body(struct api *api, const struct api_request *request, slot_
 	for (size_t i = 0; i < write->n; i++)
 		read_slot(api, request, read, target, is_array ? json_array_get(json, i) : json,
 			  write, i);
+	deny_slots(request, write);
 	hand_over(api, write, now_ms, reply);
 }
 

@@ -124,7 +124,8 @@ void watch_handle(struct api *api, const struct api_request *request, char *cons
 	struct api_watch watch = { .wait = API_WAIT_STREAM, .wait_ms = DEFAULT_WAIT_MS };
 
 	(void)segments, (void)now_ms;
-	if (!read_query(&watch, request->query, reply))
+	if (!read_query(&watch, request->query, reply) ||
+	    !api_may(api, request, ACCESS_READ, *watch.service ? watch.service : NULL, reply))
 		return;
 	/* The query of a stream stays what it was when its reader comes again. */
 	if (watch.wait == API_WAIT_STREAM && request->last_event_id &&

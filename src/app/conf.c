@@ -56,6 +56,7 @@ void conf_fini(struct conf *conf)
 	zones_fini(conf);
 	texts_fini(conf->guard.names, conf->guard.n_names);
 	texts_fini(conf->guard.origins, conf->guard.n_origins);
+	access_fini(&conf->access);
 	free(conf->dns);
 	free(conf->dns_tls);
 	free(conf->https);
@@ -248,6 +249,40 @@ static int check_tls(const struct conf *conf, const char *file, char *message, s
 	return 0;
 }
 
+static const char *find_open(const struct listen_address *addresses, size_t n)
+{
+	struct address address;
+
+	for (size_t i = 0; i < n; i++) {
+		listen_peer((const struct sockaddr *)&addresses[i].sockaddr, &address);
+		if (!record_address_is_loopback(&address))
+			return addresses[i].text;
+	}
+	return NULL;
+}
+
+const char *conf_find_open(const struct conf *conf)
+{
+	const char *text = find_open(conf->http, conf->n_http);
+
+	return text ? text : find_open(conf->https, conf->n_https);
+}
+
+int conf_check_access(const struct conf *conf, const struct access *access, char *message,
+		      size_t message_size)
+{
+	const char *text = conf_find_open(conf);
+
+	if (access->n || !text)
+		return 0;
+	snprintf(message, message_size,
+		 "HTTP at %s can be reached from other hosts, so requests must say who they are: "
+		 "give \"access\" entries for tokens or certificates (rosterd.conf(5)), or listen "
+		 "on a loopback address",
+		 text);
+	return -1;
+}
+
 int conf_load(struct conf *conf, const struct conf_flags *flags, char *message, size_t message_size)
 {
 	char *zone_dir = NULL;
@@ -263,7 +298,8 @@ int conf_load(struct conf *conf, const struct conf_flags *flags, char *message, 
 	snprintf(message, message_size, "out of memory");
 	if (apply_defaults(conf, flags, &zone_dir) < 0)
 		goto err;
-	if (check_tls(conf, flags->file, message, message_size) < 0)
+	if (check_tls(conf, flags->file, message, message_size) < 0 ||
+	    conf_check_access(conf, &conf->access, message, message_size) < 0)
 		goto err;
 	for (size_t i = 0; i < conf->n_zones; i++)
 		if (find_zone_file(&conf->zones[i], zone_dir) < 0)

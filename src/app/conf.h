@@ -25,6 +25,13 @@
  *         file: service.local.zone
  *       - domain: eu.example
  *         filter: {tag: eu}
+ *     access:
+ *       - name: ci
+ *         token-sha256: <64 hexadecimal digits>
+ *         register: [payment, cart-*]
+ *       - name: ops
+ *         identity: ops.example.net
+ *         admin: "*"
  *
  * Keys stand in tables (conf_file.c) that parsing and the error for an unknown key share; flags in
  * one (conf_flags.c) that parsing and --help share. Flags win over the file. Relative paths in the
@@ -37,6 +44,7 @@
 #ifndef ROSTERD_APP_CONF_H
 #define ROSTERD_APP_CONF_H
 
+#include "api/access.h"
 #include "api/guard.h"
 #include "io/listen.h"
 #include "io/tls.h"
@@ -88,6 +96,7 @@ struct conf {
 	enum conf_loopback check_loopback;
 	struct udp_limit_options rate_limit;
 	struct guard guard;
+	struct access access;
 	char *user; /* "name" or "name:group"; NULL: whoever starts us */
 	bool sandbox;
 };
@@ -120,5 +129,16 @@ void conf_flags_help(char *text, size_t text_size);
 int conf_load(struct conf *conf, const struct conf_flags *flags, char *message,
 	      size_t message_size);
 void conf_fini(struct conf *conf);
+
+/* An address of HTTP, with TLS or without, that other hosts can reach; NULL: there is none. */
+const char *conf_find_open(const struct conf *conf);
+
+/*
+ * Other hosts can reach the HTTP port only where requests must say who they are: whether that is so
+ * with the addresses of one configuration and the entries of another. conf_load() sees to its own.
+ * -1 with a message.
+ */
+int conf_check_access(const struct conf *conf, const struct access *access, char *message,
+		      size_t message_size);
 
 #endif

@@ -610,6 +610,141 @@ static int apply_zone(struct reader *reader, const yaml_node_t *value, void *tar
 	return 0;
 }
 
+/* ---- access ---- */
+
+static int apply_name(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	char name[CONF_SAYING];
+
+	if (read_saying(reader, value, name) < 0)
+		return -1;
+	return read_copy(reader, value, &((struct access_entry *)target)->name);
+}
+
+static int apply_token(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	const char *text = read_text(reader, value);
+
+	if (!text)
+		return -1;
+	/* It may be the token itself, by mistake: nothing of it goes into the log. */
+	if (!access_token_parse(text, ((struct access_entry *)target)->token))
+		return fail(reader, value->start_mark,
+			    "no SHA-256 of a token: 64 hexadecimal digits, such as "
+			    "'printf %%s TOKEN | sha256sum' prints");
+	((struct access_entry *)target)->has_token = true;
+	return 0;
+}
+
+static int apply_access_identity(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	struct access_entry *entry = target;
+
+	if (read_copy(reader, value, &entry->identity) < 0)
+		return -1;
+	return *entry->identity ? 0 : fail(reader, value->start_mark, "the name is empty");
+}
+
+static int put_grant(struct reader *reader, const yaml_node_t *value, struct access_entry *entry,
+		     enum access_right right)
+{
+	const char *text = read_text(reader, value);
+
+	if (!text)
+		return -1;
+	if (!access_pattern_is_valid(text))
+		return fail_value(reader, value,
+				  "is no service in lower case, no 'PREFIX*', and not '*'");
+	if (entry->n_grants == LIMIT_ACCESS_PATTERNS)
+		return fail_value(reader, value, "is one too many");
+	if (!entry->grants)
+		entry->grants = calloc(LIMIT_ACCESS_PATTERNS, sizeof(*entry->grants));
+	if (!entry->grants || !(entry->grants[entry->n_grants].pattern = strdup(text)))
+		return fail_memory(reader, value);
+	entry->grants[entry->n_grants++].right = right;
+	return 0;
+}
+
+static int apply_read(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	if (value->type == YAML_SEQUENCE_NODE)
+		return read_list(reader, value, apply_read, target);
+	return put_grant(reader, value, target, ACCESS_READ);
+}
+
+static int apply_register(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	if (value->type == YAML_SEQUENCE_NODE)
+		return read_list(reader, value, apply_register, target);
+	return put_grant(reader, value, target, ACCESS_REGISTER);
+}
+
+static int apply_admin(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	if (value->type == YAML_SEQUENCE_NODE)
+		return read_list(reader, value, apply_admin, target);
+	return put_grant(reader, value, target, ACCESS_ADMIN);
+}
+
+/* Two entries for one token or one certificate would leave open which of them counts. */
+static int check_entry(struct reader *reader, const yaml_node_t *value,
+		       const struct access_entry *entry)
+{
+	const struct access *access = &reader->conf->access;
+
+	if (entry->has_token == (entry->identity != NULL))
+		return fail(reader, value->start_mark,
+			    "an entry needs either 'token-sha256' or 'identity'");
+	if (!entry->name)
+		return fail(reader, value->start_mark, "the entry has no 'name'");
+	for (const struct access_entry *other = access->entries; other < entry; other++) {
+		if (strcmp(entry->name, other->name) == 0)
+			return fail(reader, value->start_mark, "the name '%s' is there twice",
+				    entry->name);
+		if (access_entry_is_same(entry, other))
+			return fail(reader, value->start_mark,
+				    "'%s' and '%s' have the same token or identity", other->name,
+				    entry->name);
+	}
+	return 0;
+}
+
+static int apply_entry(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	static const struct key keys[] = {
+		{ "name", apply_name },
+		{ "token-sha256", apply_token },
+		{ "identity", apply_access_identity },
+		{ "read", apply_read },
+		{ "register", apply_register },
+		{ "admin", apply_admin },
+	};
+	struct access *access = target;
+	struct access_entry *entry = &access->entries[access->n];
+
+	access->n++; /* from here on conf_fini() frees it */
+	if (read_mapping(reader, value, keys, sizeof(keys) / sizeof(keys[0]), entry) < 0)
+		return -1;
+	return check_entry(reader, value, entry);
+}
+
+static int apply_access(struct reader *reader, const yaml_node_t *value, void *target)
+{
+	struct access *access = &((struct conf *)target)->access;
+	ptrdiff_t n;
+
+	if (value->type != YAML_SEQUENCE_NODE)
+		return fail(reader, value->start_mark,
+			    "expected a list of entries: '- name: NAME'");
+	n = value->data.sequence.items.top - value->data.sequence.items.start;
+	if (n > LIMIT_ACCESS)
+		return fail(reader, value->start_mark, "more than %d entries", LIMIT_ACCESS);
+	access->entries = calloc((size_t)n + 1, sizeof(*access->entries));
+	if (!access->entries)
+		return fail_memory(reader, value);
+	return read_list(reader, value, apply_entry, access);
+}
+
 /* ---- The whole file ---- */
 
 static int apply_server(struct reader *reader, const yaml_node_t *value, void *target)
@@ -642,6 +777,7 @@ static int apply_zones(struct reader *reader, const yaml_node_t *value, void *ta
 static const struct key file_keys[] = {
 	{ "server", apply_server },
 	{ "zone", apply_zones },
+	{ "access", apply_access },
 };
 
 /* What documents can hold and configuration must not. NULL: nothing. */

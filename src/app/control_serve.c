@@ -339,29 +339,14 @@ static void on_results(evutil_socket_t fd, short what, void *cookie)
 	control_serve_publish_soon(control);
 }
 
-static bool all_loopback(const struct listen_address *addresses, size_t n)
-{
-	struct address address;
-
-	for (size_t i = 0; i < n; i++) {
-		listen_peer((const struct sockaddr *)&addresses[i].sockaddr, &address);
-		if (!record_address_is_loopback(&address))
-			return false;
-	}
-	return true;
-}
-
 /*
  * `choice` is the newest configuration's, the HTTP addresses are those that are open: they stay as
  * they are while the process lives.
  */
 bool control_serve_refuses_loopback(const struct control *control, enum conf_loopback choice)
 {
-	const struct conf *conf = control->conf;
-
 	if (choice == CONF_LOOPBACK_BY_HTTP)
-		return !all_loopback(conf->http, conf->n_http) ||
-		       !all_loopback(conf->https, conf->n_https);
+		return conf_find_open(control->conf) != NULL;
 	return choice == CONF_LOOPBACK_NO;
 }
 
@@ -401,6 +386,7 @@ void control_serve_hook_api(struct control *control, struct api *api)
 	api->catalog = control->catalog;
 	api->counters = &control->counters;
 	api->guard = &control->conf->guard;
+	api->access = &control->conf->access;
 	api->read_metrics = read_metrics;
 	api->count_watchers = count_watchers;
 	api->cookie = control;

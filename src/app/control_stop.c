@@ -33,6 +33,18 @@ static void swap_guards(struct guard *a, struct guard *b)
 	*b = guard;
 }
 
+/* Who watches may have lost the right to: all of them come again, and are asked who they are. */
+static void set_access(struct control *control, struct access *access)
+{
+	struct access old = control->conf->access;
+
+	if (access_equal(&old, access))
+		return;
+	control->conf->access = *access;
+	*access = old;
+	watchers_end(control->watchers);
+}
+
 static void reload(struct control *control)
 {
 	struct static_zone *zones;
@@ -57,6 +69,7 @@ static void reload(struct control *control)
 	tls_free(tls);
 	registry_set_ttl(control->registry, conf.ttl_s);
 	swap_guards(&control->conf->guard, &conf.guard);
+	set_access(control, &conf.access);
 	control->api.refuses_loopback_checks =
 		control_serve_refuses_loopback(control, conf.check_loopback);
 	control_serve_publish_soon(control);

@@ -50,6 +50,7 @@ static void warn_fixed(const struct conf *old, const struct conf *new)
 				  "takes a restart", NULL);
 }
 
+/* The addresses that are open stay so, whatever the new configuration says of them. */
 struct static_zone *reload_read(const struct conf *old, const struct conf_flags *flags,
 				struct conf *conf, struct tls **tls, char *message,
 				size_t message_size)
@@ -57,7 +58,8 @@ struct static_zone *reload_read(const struct conf *old, const struct conf_flags 
 	struct static_zone *zones = NULL;
 
 	*tls = NULL;
-	if (conf_load(conf, flags, message, message_size) == 0) {
+	if (conf_load(conf, flags, message, message_size) == 0 &&
+	    conf_check_access(old, &conf->access, message, message_size) == 0) {
 		warn_fixed(old, conf);
 		if (conf->tls.certificate)
 			*tls = tls_new(&conf->tls, message, message_size);

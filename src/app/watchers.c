@@ -521,6 +521,35 @@ void watchers_free(struct watchers *watchers)
 	free(watchers);
 }
 
+static void end_watch(struct watcher *watcher)
+{
+	if (watcher->watch.wait == API_WAIT_POLL) {
+		end_poll(watcher);
+		return;
+	}
+	httpd_stream_end(watcher->owed);
+	watcher_free(watcher);
+}
+
+static void end_crowd(struct crowd *crowd)
+{
+	struct watcher *watcher, *next;
+
+	for (watcher = LIST_FIRST(&crowd->list); watcher; watcher = next) {
+		next = LIST_NEXT(watcher, link);
+		end_watch(watcher);
+	}
+}
+
+void watchers_end(struct watchers *watchers)
+{
+	struct crowd *crowd;
+
+	end_crowd(&watchers->everyone);
+	for (size_t position = 0; (crowd = table_next(watchers->crowds, &position));)
+		end_crowd(crowd);
+}
+
 static void answer_polls(struct crowd *crowd)
 {
 	struct watcher *watcher, *next;

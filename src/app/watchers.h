@@ -38,6 +38,9 @@ void watchers_start(struct watchers *watchers, struct httpd_request *owed,
 /* Everything up to `revision` is in DNS now: tells those who wait for some of it. */
 void watchers_publish(struct watchers *watchers, uint64_t revision);
 
+/* Ends every stream, and answers those who poll: they may come again. */
+void watchers_end(struct watchers *watchers);
+
 /* After httpd_drain(), which ends streams: answers those who poll, and lets none begin. */
 void watchers_drain(struct watchers *watchers);
 /* After watchers_drain(): there may be new ones again. */

@@ -47,6 +47,10 @@
 	  "HTTP requests answered, by status code")                                             \
 	X(http_5xx, "rosterd_http_requests_total", "code=\"5xx\"",                              \
 	  "HTTP requests answered, by status code")                                             \
+	X(access_unknown, "rosterd_access_denied_total", "reason=\"unknown\"",                  \
+	  "HTTP requests denied, or entries of arrays, by reason")                              \
+	X(access_forbidden, "rosterd_access_denied_total", "reason=\"forbidden\"",              \
+	  "HTTP requests denied, or entries of arrays, by reason")                              \
 	X(registrations, "rosterd_registrations_total", "", "registrations applied")            \
 	X(heartbeats, "rosterd_heartbeats_total", "", "heartbeats applied")                     \
 	X(deregistrations, "rosterd_deregistrations_total", "", "deregistrations applied")      \

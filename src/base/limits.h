@@ -65,6 +65,8 @@
 	X(HTTP_PER_CLIENT, 64, "connections", "an IPv4 address, an IPv6 /64; but loopback")    \
 	X(IDENTITY, 256, "octets", "a name of a client's certificate, with a NUL")             \
 	X(HTTP_NAMES, 64, "names", "Host is compared with each")                               \
+	X(ACCESS, 256, "entries", "a token is compared with that of each")                     \
+	X(ACCESS_PATTERNS, 64, "patterns an entry", "a service is compared with each")         \
 	X(HTTP_REQUEST_MS, 10000, "ms", "a whole request, however it trickles in")             \
 	X(REGISTER_ARRAY, 1000, "registrations a request", "bounds the work of one request")   \
 	X(HEARTBEAT_ARRAY, 10000, "heartbeats a request", "bounds the work of one request")    \

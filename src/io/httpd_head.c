@@ -159,6 +159,15 @@ static bool read_host(struct httpd_head *head, const char *value)
 	return true;
 }
 
+static bool read_authorization(struct httpd_head *head, const char *value)
+{
+	(void)value;
+	if (head->has_authorization)
+		return refuse(head, 400, "two Authorization fields");
+	head->has_authorization = true;
+	return true;
+}
+
 static bool read_content_length(struct httpd_head *head, const char *value)
 {
 	size_t len = strlen(value);
@@ -193,6 +202,7 @@ static bool read_field(struct httpd_head *head, char *line)
 		bool (*read)(struct httpd_head *head, const char *value);
 	} fields[] = {
 		{ "Host", read_host },
+		{ "Authorization", read_authorization },
 		{ "Content-Length", read_content_length },
 		{ "Transfer-Encoding", read_transfer_encoding },
 		{ "Expect", read_expect },

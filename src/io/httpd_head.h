@@ -4,10 +4,10 @@
  *
  * Strict where leniency lets two readers of one stream disagree on where a request ends (request
  * smuggling), and wherever evhttp (2.1.12) would answer in HTML of its own: one Content-Length of
- * digits alone and no Transfer-Encoding; one Host, also in HTTP/1.0; a target that is a path
- * without
- * "..", or "*"; lines end in CRLF; no folded line, no blank before a colon, no control character;
- * HTTP/1.1 or HTTP/1.0. A chunked body is refused with 501: no client of ours needs one.
+ * digits alone and no Transfer-Encoding; one Host, also in HTTP/1.0; one Authorization at most; a
+ * target that is a path without "..", or "*"; lines end in CRLF; no folded line, no blank before a
+ * colon, no control character; HTTP/1.1 or HTTP/1.0. A chunked body is refused with 501: no client
+ * of ours needs one.
  */
 #ifndef ROSTERD_IO_HTTPD_HEAD_H
 #define ROSTERD_IO_HTTPD_HEAD_H
@@ -24,7 +24,7 @@ struct httpd_head {
 	const char *reason; /* static */
 
 	/* httpd_head.c alone */
-	bool is_known, has_length, has_host;
+	bool is_known, has_length, has_host, has_authorization;
 };
 
 /*

@@ -40,6 +40,7 @@ int httpd_message_read(struct evhttp_request *http, const struct address *caller
 		.body_len = evbuffer_get_length(body),
 		.caller = caller,
 		.local = local,
+		.authorization = evhttp_find_header(headers, "Authorization"),
 		.host = evhttp_find_header(headers, "Host"),
 		.origin = evhttp_find_header(headers, "Origin"),
 		.last_event_id = evhttp_find_header(headers, "Last-Event-ID"),
@@ -74,6 +75,8 @@ int httpd_message_put_headers(struct evhttp_request *http, const struct api_repl
 	    evhttp_add_header(headers, "Content-Length", len) != 0 ||
 	    (reply->body && evhttp_add_header(headers, "Content-Type", reply->content_type) != 0) ||
 	    (*reply->allow && evhttp_add_header(headers, "Allow", reply->allow) != 0) ||
+	    (reply->status == 401 &&
+	     evhttp_add_header(headers, "WWW-Authenticate", "Bearer realm=\"rosterd\"") != 0) ||
 	    (is_last && evhttp_add_header(headers, "Connection", "close") != 0))
 		return -1;
 	return 0;

@@ -21,8 +21,9 @@ SECRET = "zebra"  # part of every name that is asked for or registered here
 FAMILIES = {
     "counter": """
         dns_queries dns_zone_queries dns_replies dns_dropped dns_rate_slipped dns_amplified
-        tls_handshakes dns_truncated dns_cookies dns_tcp_connections dns_tcp_idle http_requests registrations
-        heartbeats deregistrations store_commits store_commit_seconds store_copy_errors
+        tls_handshakes dns_truncated dns_cookies dns_tcp_connections dns_tcp_idle http_requests
+        access_denied registrations heartbeats deregistrations store_commits store_commit_seconds
+        store_copy_errors
         expiries changes_refused pauses_credited checks policy_acts names_published reloads limit_hit""",
     "gauge": """services instances admin_instances revision watchers store_degraded store_bytes
         build_info""",
@@ -36,8 +37,10 @@ PROCESS = {
 # What labels may say, whatever clients do; zones are those of the configuration.
 LABELS = {
     "protocol": r"udp|tcp|tls", "type": r"[A-Z]{1,6}|other|none", "rcode": r"[A-Z]+",
-    "reason": r"not-a-query|oversize|rate-limit|send", "state": r"begun|done|new|valid|bad|auto|up|down|drain",
-    "code": r"[245]xx|400|404|409|503|507", "result": r"pass|warn|fail|done|failed|ok|error", "serve": r"all|last",
+    "reason": r"not-a-query|oversize|rate-limit|send|unknown|forbidden",
+    "state": r"begun|done|new|valid|bad|auto|up|down|drain",
+    "code": r"[245]xx|400|404|409|503|507", "result": r"pass|warn|fail|done|failed|ok|error",
+    "serve": r"all|last",
     "status": r"passing|warning|critical", "version": r"[\w.~+-]+", "limit": r"[a-z-]+",
     "le": r"[0-9.e+-]+|\+Inf", "zone": r"(service|eu|other)\.local\.|none",
 }

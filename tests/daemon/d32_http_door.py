@@ -22,6 +22,8 @@ server:
     http-names: [{name}]
     http-origins: [https://ops.example.net]
 """
+TOKEN = "t"
+ACCESS = harness.access({"name": "all", "token": TOKEN, "admin": "*"})
 
 
 def enter_namespace():
@@ -61,6 +63,7 @@ def ask(text, **where):
 
 def register(headers, body=BODY, **where):
     return ask("POST /registry/register HTTP/1.1\r\nConnection: close\r\n"
+               f"Authorization: Bearer {TOKEN}\r\n"
                f"Content-Length: {len(body)}\r\n{headers}\r\n{body}", **where)[0]
 
 
@@ -79,6 +82,7 @@ REFUSED = (
     ("a NUL", f"{HOST}A: b\0c\r\n", 400),
     ("no Host", "", 400),
     ("two Host", HOST + HOST, 400),
+    ("two Authorization", f"{HOST}Authorization: Bearer t\r\nauthorization: Bearer t\r\n", 400),
 )
 
 
@@ -131,7 +135,7 @@ def check_pages(daemon):
 
 def check_reload(daemon):
     expect_equal(register("Host: other.example.net\r\n"), 421, "a name that is not known yet")
-    harness.write_file(daemon.folder, "rosterd.conf", CONFIG.format(name="other.example.net"))
+    harness.write_file(daemon.folder, "rosterd.conf", CONFIG.format(name="other.example.net") + ACCESS)
     daemon.send_signal(signal.SIGHUP)
     harness.wait_for(lambda: "event=reloaded" in daemon.log(), 10, "the reload")
     expect_equal(register("Host: other.example.net\r\n"), 200, "a name that is known now")
@@ -201,8 +205,8 @@ def check_full(daemon):
 
 def main():
     enter_namespace()
-    daemon = harness.Daemon(config=CONFIG.format(name="rosterd.example.net"), dns_port=DNS_PORT,
-                            http_port=HTTP_PORT, wait=False)
+    daemon = harness.Daemon(config=CONFIG.format(name="rosterd.example.net") + ACCESS,
+                            dns_port=DNS_PORT, http_port=HTTP_PORT, wait=False, token=TOKEN)
     daemon.flags = []
     command = daemon.command
     # The addresses are the file's.

@@ -165,11 +165,13 @@ def check_ttl(daemon):
 def check_loopback():
     """Whoever registers from elsewhere has no checks of what only this host can reach."""
     checked = {"name": "a", "ip": "127.0.0.1", "port": 80, "health": "/"}
-    config = "server:\n  http: [0.0.0.0@{port}]\n{more}zone:\n  - domain: service.local\n"
+    config = ("server:\n  http: [0.0.0.0@%(port)s]\n%(more)szone:\n  - domain: service.local\n"
+              + harness.access({"name": "all", "token": "t", "admin": "*"}))
 
     def start(more):
         port = harness.free_port()
-        daemon = harness.Daemon(config=config.format(port=port, more=more), wait=False)
+        daemon = harness.Daemon(config=config % {"port": port, "more": more}, wait=False,
+                                token="t")
         command = daemon.command()
         at = command.index("--http")
         daemon.command = lambda: command[:at] + command[at + 2:]

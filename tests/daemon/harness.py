@@ -6,6 +6,7 @@ of it: 0, 1, or 77 for Skip. Answers are decoded by dig or another client, never
 sleeps: wait_for() waits for a condition, with a limit. Processes are ended by their own id.
 """
 
+import hashlib
 import http.client
 import json
 import os
@@ -129,17 +130,29 @@ def dig(port, *arguments, tries=1, time_s=3, server="127.0.0.1"):
     return Reply(done.stdout)
 
 
+def access(*entries):
+    """Lines of the configuration for entries such as {"name": "ci", "token": "x", "admin": "*"}."""
+    lines = ["access:"]
+    for entry in entries:
+        known = dict(entry)
+        if "token" in known:
+            known["token-sha256"] = hashlib.sha256(known.pop("token").encode()).hexdigest()
+        lines.append(f"  - {json.dumps(known)}")
+    return "\n".join(lines) + "\n"
+
+
 class Daemon:
     """rosterd on free loopback ports with a data folder of its own."""
 
     def __init__(self, *flags, folder=None, config=None, prefix=(), zone="service.local",
-                 wait=True, dns_port=None, http_port=None):
+                 wait=True, dns_port=None, http_port=None, token=None):
         self.folder = folder or make_folder()
         self.data = os.path.join(self.folder, "data")
         self.flags = list(flags)
         self.config = config
         self.prefix = list(prefix)
         self.zone = zone
+        self.token = token  # what http() says it is
         self.log_path = os.path.join(self.folder, "log")
         self.dns_port = dns_port or free_port()
         self.http_port = http_port or free_port()
@@ -188,10 +201,11 @@ class Daemon:
 
     def http(self, method, path, body=None, timeout_s=10):
         """(status, decoded JSON or text) of one request."""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout_s)
         try:
             raw = body if body is None or isinstance(body, (bytes, str)) else json.dumps(body)
-            connection.request(method, path, raw)
+            connection.request(method, path, raw, headers)
             reply = connection.getresponse()
             text = reply.read().decode()
         finally:

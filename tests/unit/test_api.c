@@ -44,9 +44,9 @@ static void handle_delete(struct api *own, const struct api_request *request, ch
 }
 
 static const struct api_route routes[] = {
-	{ API_GET, "/a", handle_list, false },
-	{ API_GET, "/a/{x}/b/{y}", handle_get, false },
-	{ API_DELETE, "/a/{x}/b/{y}", handle_delete, false },
+	{ API_GET, "/a", handle_list, ACCESS_NONE, API_OPEN },
+	{ API_GET, "/a/{x}/b/{y}", handle_get, ACCESS_NONE, API_OPEN },
+	{ API_DELETE, "/a/{x}/b/{y}", handle_delete, ACCESS_NONE, API_OPEN },
 };
 
 static void ask(enum api_method method, const char *path)

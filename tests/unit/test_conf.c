@@ -329,6 +329,120 @@ START_TEST(tls_doors)
 }
 END_TEST
 
+#define SHA256 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* "abc" */
+
+START_TEST(who_may_do_what)
+{
+	const struct access_entry *entry;
+
+	check_good("server: {http: 0.0.0.0@8500}\n"
+		   "access:\n"
+		   "  - name: ci\n"
+		   "    token-sha256: " SHA256 "\n"
+		   "    register: [payment, cart-*]\n"
+		   "    read: \"*\"\n"
+		   "  - name: scraper\n"
+		   "    identity: spiffe://example.net/prometheus\n");
+	ck_assert_uint_eq(conf.access.n, 2);
+	entry = &conf.access.entries[0];
+	ck_assert_str_eq(entry->name, "ci");
+	ck_assert(entry->has_token && !entry->identity);
+	ck_assert_uint_eq(entry->token[0], 0xba);
+	ck_assert_uint_eq(entry->n_grants, 3);
+	ck_assert(access_allows(entry, ACCESS_REGISTER, "cart-2"));
+	ck_assert(!access_allows(entry, ACCESS_ADMIN, "cart-2"));
+	ck_assert(access_allows(entry, ACCESS_READ, NULL));
+	entry = &conf.access.entries[1];
+	ck_assert(!entry->has_token);
+	ck_assert_str_eq(entry->identity, "spiffe://example.net/prometheus");
+	ck_assert_uint_eq(entry->n_grants, 0);
+}
+END_TEST
+
+START_TEST(entries_that_may_mean_something_else_are_refused)
+{
+	check_bad("access:\n", "1:8: expected a list of entries: '- name: NAME'");
+	check_bad("access: []\n", "1:9: the list is empty");
+	check_bad("access: {name: a}\n", "1:9: expected a list of entries: '- name: NAME'");
+	check_bad("access:\n- name: a\n",
+		  "2:3: an entry needs either 'token-sha256' or 'identity'");
+	check_bad("access:\n- {name: a, identity: b, token-sha256: " SHA256 "}\n",
+		  "2:3: an entry needs either 'token-sha256' or 'identity'");
+	check_bad("access:\n- identity: b\n", "2:3: the entry has no 'name'");
+	check_bad("access:\n- {name: a, identity: \"\"}\n", "2:23: the name is empty");
+	check_bad("access:\n- {name: a, token: x}\n",
+		  "2:13: unknown key 'token' (known: name, token-sha256, identity, read, "
+		  "register, admin)");
+	check_bad("access:\n- {name: a, identity: b}\n- {name: a, identity: c}\n",
+		  "3:3: the name 'a' is there twice");
+	check_bad("access:\n- {name: a, identity: c}\n- {name: b, identity: c}\n",
+		  "3:3: 'a' and 'b' have the same token or identity");
+	check_bad("access:\n- {name: a, token-sha256: " SHA256
+		  "}\n- {name: b, token-sha256: " SHA256 "}\n",
+		  "3:3: 'a' and 'b' have the same token or identity");
+	check_bad("access:\n- {name: a, identity: b, read: Pay}\n",
+		  "2:32: 'Pay' is no service in lower case, no 'PREFIX*', and not '*'");
+	check_bad("access:\n- {name: a, identity: b, admin: [x, \"*x\"]}\n",
+		  "2:37: '*x' is no service in lower case, no 'PREFIX*', and not '*'");
+	check_bad("access:\n- {name: a, identity: b, read: []}\n", "2:32: the list is empty");
+	check_bad("access:\n- {name: a, identity: b, read: *}\n",
+		  "2:33: did not find expected alphabetic or numeric character");
+}
+END_TEST
+
+/* It may be the token itself that stands there. */
+START_TEST(what_is_no_digest_is_not_told_on)
+{
+	check_bad("access:\n- {name: a, token-sha256: correct-horse}\n",
+		  "2:27: no SHA-256 of a token: 64 hexadecimal digits, such as "
+		  "'printf %s TOKEN | sha256sum' prints");
+}
+END_TEST
+
+static void check_open(const char *content, const char *address)
+{
+	char expected[512];
+
+	ck_assert_msg(load(content) < 0, "%s", content);
+	snprintf(expected, sizeof(expected),
+		 "HTTP at %s can be reached from other hosts, so requests must say who they are: "
+		 "give \"access\" entries for tokens or certificates (rosterd.conf(5)), or listen "
+		 "on a loopback address",
+		 address);
+	ck_assert_str_eq(message, expected);
+}
+
+START_TEST(other_hosts_are_asked_who_they_are)
+{
+	static const char *const open[] = { "0.0.0.0@1", "\"::@1\"", "192.0.2.1@1",
+					    "[127.0.0.1@1, 10.0.0.1@1]" };
+	static const char *const closed[] = { "127.0.0.1@1", "127.9.9.9@1", "\"::1@1\"" };
+	char text[200];
+
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
+		snprintf(text, sizeof(text), "server: {http: %s}\n", open[i]);
+		ck_assert_msg(load(text) < 0, "%s", open[i]);
+		ck_assert_msg(strstr(message, "can be reached from other hosts"), "%s", message);
+		snprintf(text, sizeof(text),
+			 "server: {http: %s}\naccess: [{name: a, identity: b}]\n", open[i]);
+		check_good(text);
+	}
+	for (size_t i = 0; i < sizeof(closed) / sizeof(closed[0]); i++) {
+		snprintf(text, sizeof(text), "server: {http: %s}\n", closed[i]);
+		check_good(text);
+	}
+	check_open("server: {http: [127.0.0.1@1, 0.0.0.0@8500]}\n", "0.0.0.0@8500");
+	check_open("server: {https: \"::@1\", tls: {certificate: a, key: b, client-ca: c}}\n",
+		   "::@1");
+	/* A flag does not get around it. */
+	check_good("server: {http: 127.0.0.1@1}\n");
+	conf_fini(&conf);
+	flags = (struct conf_flags){ .http = "0.0.0.0@1" };
+	ck_assert_int_eq(conf_load(&conf, &flags, message, sizeof(message)), -1);
+	ck_assert_msg(strstr(message, "HTTP at 0.0.0.0@1 can be"), "%s", message);
+}
+END_TEST
+
 START_TEST(repeated_things_are_refused)
 {
 	check_bad("server:\n  ttl: 1\n  ttl: 1\n", "3:3: key 'ttl' is there twice");
@@ -574,6 +688,10 @@ int main(void)
 	tcase_add_test(tcase, who_may_ask);
 	tcase_add_test(tcase, who_runs_and_how_closed);
 	tcase_add_test(tcase, tls_doors);
+	tcase_add_test(tcase, who_may_do_what);
+	tcase_add_test(tcase, entries_that_may_mean_something_else_are_refused);
+	tcase_add_test(tcase, what_is_no_digest_is_not_told_on);
+	tcase_add_test(tcase, other_hosts_are_asked_who_they_are);
 	tcase_add_test(tcase, repeated_things_are_refused);
 	tcase_add_test(tcase, wrong_types_and_ranges);
 	tcase_add_test(tcase, zones_must_be_servable);
