@@ -123,6 +123,8 @@ static int apply_flags(struct conf *conf, const struct conf_flags *flags, char *
 		name = "--data";
 	else if (flags->workers && !conf_value_workers(flags->workers, &conf->workers, &reason))
 		name = "--workers";
+	if (flags->http)
+		conf->http_at = (struct conf_place){ 0 };
 	if (name)
 		snprintf(message, message_size, "%s: a value %s", name, reason);
 	return name ? -1 : 0;
@@ -283,6 +285,24 @@ int conf_check_access(const struct conf *conf, const struct access *access, char
 	return -1;
 }
 
+/* Flags and defaults have no place in the file. */
+static int check_doors(const struct conf *conf, const char *file, char *message,
+		       size_t message_size)
+{
+	bool is_plain = find_open(conf->http, conf->n_http);
+	const struct conf_place *at = is_plain ? &conf->http_at : &conf->https_at;
+	char reason[256];
+
+	if (conf_check_access(conf, &conf->access, reason, sizeof(reason)) == 0)
+		return 0;
+	if (at->line)
+		snprintf(message, message_size, "%s:%zu:%zu: %s", file, at->line, at->column,
+			 reason);
+	else
+		snprintf(message, message_size, "%s", reason);
+	return -1;
+}
+
 int conf_load(struct conf *conf, const struct conf_flags *flags, char *message, size_t message_size)
 {
 	char *zone_dir = NULL;
@@ -299,7 +319,7 @@ int conf_load(struct conf *conf, const struct conf_flags *flags, char *message, 
 	if (apply_defaults(conf, flags, &zone_dir) < 0)
 		goto err;
 	if (check_tls(conf, flags->file, message, message_size) < 0 ||
-	    conf_check_access(conf, &conf->access, message, message_size) < 0)
+	    check_doors(conf, flags->file, message, message_size) < 0)
 		goto err;
 	for (size_t i = 0; i < conf->n_zones; i++)
 		if (find_zone_file(&conf->zones[i], zone_dir) < 0)

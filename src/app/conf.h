@@ -85,7 +85,7 @@ struct conf_place {
 struct conf {
 	size_t n_dns, n_http, n_dns_tls, n_https, n_zones;
 	struct listen_address *dns, *http, *dns_tls, *https;
-	struct conf_place dns_tls_at, https_at;
+	struct conf_place http_at, dns_tls_at, https_at; /* line 0: not in the file */
 	struct tls_options tls; /* complete, if there is dns_tls or https */
 	struct conf_zone *zones;
 	unsigned workers; /* as configured; default: the number of processors */

@@ -203,16 +203,17 @@ static int apply_dns(struct reader *reader, const yaml_node_t *value, void *targ
 	return read_addresses(reader, value, &conf->dns, &conf->n_dns);
 }
 
+static struct conf_place place_of(const yaml_node_t *node)
+{
+	return (struct conf_place){ node->start_mark.line + 1, node->start_mark.column + 1 };
+}
+
 static int apply_http(struct reader *reader, const yaml_node_t *value, void *target)
 {
 	struct conf *conf = target;
 
+	conf->http_at = place_of(value);
 	return read_addresses(reader, value, &conf->http, &conf->n_http);
-}
-
-static struct conf_place place_of(const yaml_node_t *node)
-{
-	return (struct conf_place){ node->start_mark.line + 1, node->start_mark.column + 1 };
 }
 
 static int apply_dns_tls(struct reader *reader, const yaml_node_t *value, void *target)

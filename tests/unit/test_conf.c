@@ -399,16 +399,17 @@ START_TEST(what_is_no_digest_is_not_told_on)
 }
 END_TEST
 
-static void check_open(const char *content, const char *address)
+static void check_open(const char *content, const char *where)
 {
 	char expected[512];
 
 	ck_assert_msg(load(content) < 0, "%s", content);
-	snprintf(expected, sizeof(expected),
-		 "HTTP at %s can be reached from other hosts, so requests must say who they are: "
-		 "give \"access\" entries for tokens or certificates (rosterd.conf(5)), or listen "
-		 "on a loopback address",
-		 address);
+	snprintf(
+		expected, sizeof(expected),
+		"rosterd.conf:%s can be reached from other hosts, so requests must say who they are: "
+		"give \"access\" entries for tokens or certificates (rosterd.conf(5)), or listen "
+		"on a loopback address",
+		where);
 	ck_assert_str_eq(message, expected);
 }
 
@@ -431,15 +432,19 @@ START_TEST(other_hosts_are_asked_who_they_are)
 		snprintf(text, sizeof(text), "server: {http: %s}\n", closed[i]);
 		check_good(text);
 	}
-	check_open("server: {http: [127.0.0.1@1, 0.0.0.0@8500]}\n", "0.0.0.0@8500");
+	check_open("server: {http: [127.0.0.1@1, 0.0.0.0@8500]}\n", "1:16: HTTP at 0.0.0.0@8500");
 	check_open("server: {https: \"::@1\", tls: {certificate: a, key: b, client-ca: c}}\n",
-		   "::@1");
+		   "1:17: HTTP at ::@1");
 	/* A flag does not get around it. */
 	check_good("server: {http: 127.0.0.1@1}\n");
 	conf_fini(&conf);
 	flags = (struct conf_flags){ .http = "0.0.0.0@1" };
 	ck_assert_int_eq(conf_load(&conf, &flags, message, sizeof(message)), -1);
-	ck_assert_msg(strstr(message, "HTTP at 0.0.0.0@1 can be"), "%s", message);
+	ck_assert_msg(strncmp(message, "HTTP at 0.0.0.0@1 can", 21) == 0, "%s", message);
+	write_file("rosterd.conf", "server: {http: \"::1@1\"}\n", 24);
+	flags.file = "rosterd.conf";
+	ck_assert_int_eq(conf_load(&conf, &flags, message, sizeof(message)), -1);
+	ck_assert_msg(strncmp(message, "HTTP at 0.0.0.0@1 can", 21) == 0, "%s", message);
 }
 END_TEST
 
