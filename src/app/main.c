@@ -6,6 +6,7 @@
 #include "app/control.h"
 #include "app/transfer.h"
 #include "app/zones.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <event2/event.h>
@@ -15,6 +16,10 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+enum {
+	LIBEVENT_LOG_MS = 1000, /* between two of its warnings */
+};
 
 static int print_help(void)
 {
@@ -55,8 +60,16 @@ static void raise_descriptors(void)
 	}
 }
 
+/* What it warns of, peers can make it warn of with each request. */
 static void on_libevent_log(int severity, const char *message)
 {
+	static _Atomic uint64_t next_ms;
+	uint64_t now_ms = clock_mono_ms(), due_ms = next_ms;
+
+	if (severity != EVENT_LOG_ERR &&
+	    (now_ms < due_ms ||
+	     !atomic_compare_exchange_strong(&next_ms, &due_ms, now_ms + LIBEVENT_LOG_MS)))
+		return;
 	log_event(severity == EVENT_LOG_ERR ? LOG_ERROR : LOG_WARNING, "libevent", "error", message,
 		  NULL);
 }
