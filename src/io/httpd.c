@@ -20,6 +20,7 @@
 
 enum {
 	EVERY_METHOD = 0xffff, /* also what evhttp knows no name for */
+	CONNECTION_LEN = 8192, /* more than evhttp's end of a new connection takes */
 };
 
 /*
@@ -524,10 +525,15 @@ static void on_evhttp_request(struct evhttp_request *http, void *cookie)
 static struct bufferevent *on_connection(struct event_base *base, void *cookie)
 {
 	struct httpd *httpd = cookie;
-	struct peer *peer = peer_new(httpd);
+	void *room = malloc(CONNECTION_LEN); /* in which evhttp will make its own part */
+	struct peer *peer = room ? peer_new(httpd) : NULL;
 
 	(void)base;
-	return peer ? httpd_gate_bufferevent(peer->gate) : NULL;
+	free(room);
+	if (peer)
+		return httpd_gate_bufferevent(peer->gate);
+	httpd_door_use_reserve(httpd->door);
+	return NULL;
 }
 
 int httpd_accept(struct httpd *httpd, int fd)
