@@ -20,6 +20,7 @@ STEADY = "steady"
 ADDRESS = bytes((10, 9, 9, 9))
 ANSWER_S = 10  # a query without an answer for so long is lost
 REPLY_S = 30   # and so is a request
+BREAK_S = 0.1  # between two connections
 IDS = 20       # a writer's
 ZONE = "service.local"
 
@@ -27,10 +28,10 @@ ZONE = "service.local"
 class Asker(threading.Thread):
     """Asks over UDP until told to stop."""
 
-    def __init__(self, port, every_s):
+    def __init__(self, port, every_s, answer_s):
         super().__init__(daemon=True)
         self.client = wire.udp_client(port)
-        self.client.settimeout(ANSWER_S)
+        self.client.settimeout(answer_s)
         self.every_s = every_s
         self.ended = threading.Event()
         self.asked = 0
@@ -100,10 +101,10 @@ class Known:
 
 
 class Writer(threading.Thread):
-    """Writes over one connection until told to stop or until it breaks. Refusals are counted by
-    status; `known` is what may be there."""
+    """Writes over one connection until told to stop or until it breaks; a patient one opens another
+    then. Refusals are counted by status; `known` is what may be there."""
 
-    def __init__(self, port, number, known, every_s):
+    def __init__(self, port, number, known, every_s, is_patient):
         super().__init__(daemon=True)
         self.port = port
         self.service = f"w{number}"
@@ -114,6 +115,8 @@ class Writer(threading.Thread):
         self.acknowledged = {}  # by kind
         self.refused = {}  # by status
         self.slowest_s = 0
+        self.is_patient = is_patient
+        self.broken = 0  # connections
         self.fault = None
 
     # Each kind of write: what it is about, the request, and what it makes of each value before.
@@ -159,38 +162,53 @@ class Writer(threading.Thread):
         else:
             expect(status in (503, 507), f"{request}: {status} {reply}")
             self.refused[status] = self.refused.get(status, 0) + 1
-            if "not known" not in reply["error"]["message"]:
-                self.known.may_be[key] = before
+            if "changes cannot be saved" in reply["error"]["message"]:
+                self.known.may_be[key] = before  # else nobody knows
 
-    def run(self):
+    def stays(self):
+        """The service lives as long as this one of its instances."""
+        return "stays", ("POST", "/registry/register",
+                         {"name": self.service, "id": "stays", "ip": "10.0.0.1", "port": 1}), \
+            lambda before: before or (1, "auto")
+
+    def write(self):
         kinds = [self.register] * 5 + [self.deregister, self.deregister, self.admin, self.policy]
+        connection = Connection(self.port)
         try:
-            connection = Connection(self.port)
-            # The service lives as long as this one of its instances.
-            self.known.may_be["stays"] = {None, (1, "auto")}
-            status, _ = connection.call("POST", "/registry/register", {
-                "name": self.service, "id": "stays", "ip": "10.0.0.1", "port": 1})
-            if status in (200, 201):
-                self.known.may_be["stays"] = {(1, "auto")}
+            while self.known.of("stays") != {(1, "auto")}:
+                self.one(connection, self.stays)
             while not self.ended.wait(self.every_s):
                 self.one(connection, random.choice(kinds))
-        except OSError as reason:
-            if not self.ended.is_set():
-                self.fault = f"the connection: {reason!r}"
-        except Exception as reason:  # pylint: disable=broad-except
-            self.fault = repr(reason)
+        finally:
+            connection.close()
+
+    def run(self):
+        while not self.ended.is_set():
+            try:
+                self.write()
+            except OSError as reason:
+                self.broken += 1
+                if not self.is_patient and not self.ended.is_set():
+                    self.fault = f"the connection: {reason!r}"
+                    return
+                self.ended.wait(BREAK_S)
+            except Exception as reason:  # pylint: disable=broad-except
+                self.fault = repr(reason)
+                return
 
 
 class Load:
     """An asker and writers, from now until stop(). `known` goes from one load to the next."""
 
-    def __init__(self, daemon, writers=8, writes_s=1000, queries_s=2000, known=None):
+    def __init__(self, daemon, writers=8, writes_s=1000, queries_s=2000, known=None,
+                 is_patient=False, answer_s=ANSWER_S):
         self.daemon = daemon
         self.known = known or [Known() for _ in range(writers)]
         self.began = time.monotonic()
         daemon.register(name=STEADY, id="i", ip=".".join(map(str, ADDRESS)), port=1)
-        self.asker = Asker(daemon.dns_port, 1 / queries_s)
-        self.writers = [Writer(daemon.http_port, number, self.known[number], writers / writes_s)
+        self.asker = Asker(daemon.dns_port, 1 / queries_s, answer_s)
+        self.writers = [Writer(daemon.http_port, number, self.known[number], writers / writes_s,
+                               is_patient)
                         for number in range(writers)]
         for thread in (self.asker, *self.writers):
             thread.start()
