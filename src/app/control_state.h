@@ -52,7 +52,7 @@ struct control {
 	struct pending *pending;
 	size_t n_pending, cap_pending;
 	bool is_unpublished; /* there was no memory to publish what has changed */
-	uint64_t round_ns; /* when the present round's work began; 0: not yet */
+	uint64_t round_ns;   /* when the present round's work began; 0: not yet */
 	struct histogram rounds;
 	bool is_ready, is_draining, http_drained, dns_drained, commit_drained, has_failed;
 };
