@@ -101,6 +101,7 @@ static void apply(struct api *api, struct api_write *write, size_t i, uint64_t n
 		native_write_deny(write, i, &outcome);
 		return;
 	}
+	slot->is_applied = true;
 	if (slot->change.kind == CHANGE_REGISTER)
 		slot->change.registration = NULL;
 	slot->said = json_object();

@@ -18,8 +18,9 @@
 
 /* One change that a request asks for. */
 struct api_slot {
-	/* A registration is the slot's until it is applied. */
+	/* A registration is the slot's until it is applied; then it is NULL. */
 	struct change change;
+	bool is_applied; /* the registry has it, whatever its status: perhaps that cannot be said */
 	/* 0: to be applied; afterwards, or if it was refused before, what it came to in HTTP. */
 	int status;
 	struct json_t *said; /* what there is to say of it, once it has a status; NULL: no memory */

@@ -305,7 +305,7 @@ static void mend_slots(struct commit *commit, const struct api_write *write)
 		const struct api_slot *slot = &write->slots[i];
 		struct subject subject;
 
-		if (!slot->is_stored || (slot->status && slot->status < 300))
+		if (!slot->is_stored || slot->is_applied)
 			continue;
 		subject = subject_of(&slot->change);
 		if (subject.id)

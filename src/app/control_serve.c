@@ -18,6 +18,8 @@ enum {
 	RETRY_S = 1, /* when there was no memory to publish */
 };
 
+static const char unpublished[] = "changes do not show in DNS yet: out of memory";
+
 /* ---- Rounds ---- */
 
 void control_serve_begin_round(struct control *control)
@@ -83,15 +85,37 @@ void control_serve_arm_deadline(struct control *control)
 		event_add(control->deadline, &delay);
 }
 
-/* Without memory, changes and the replies that report them wait for the next try. */
-static void publish(struct control *control)
+static void on_refused(void *cookie, struct httpd_request *owed, int status, const char *message);
+
+/*
+ * Without memory, changes wait for the next try. Nobody is told that they are done, and there are
+ * no more of them until then.
+ */
+static void fail_publish(struct control *control)
 {
 	struct timeval pause = { .tv_sec = RETRY_S };
 
+	if (!control->is_unpublished)
+		log_event(LOG_ERROR, "publish-failed", "reason", "out of memory", "writes",
+			  "refused", NULL);
+	control->is_unpublished = true;
+	for (size_t i = 0; i < control->n_pending; i++) {
+		on_refused(control, control->pending[i].owed, 503, unpublished);
+		api_reply_fini(&control->pending[i].reply);
+	}
+	control->n_pending = 0;
+	event_add(control->deadline, &pause);
+}
+
+static void publish(struct control *control)
+{
 	if (compile_run(control->compile, control_serve_look(control))) {
-		event_add(control->deadline, &pause);
+		fail_publish(control);
 		return;
 	}
+	if (control->is_unpublished)
+		log_event(LOG_INFO, "publish-recovered", NULL);
+	control->is_unpublished = false;
 	if (revision_advance(control->revision, registry_revision(control->registry)))
 		log_event(LOG_ERROR, "revision-not-saved", "error", strerror(errno), NULL);
 	for (size_t i = 0; i < control->n_pending; i++) {
@@ -160,12 +184,29 @@ static void reply_published(struct control *control, struct httpd_request *owed,
 		if (hold_reply(control, owed, reply))
 			return;
 		publish(control);
+		if (control->is_unpublished) {
+			on_refused(control, owed, 503, unpublished);
+			api_reply_fini(reply);
+			return;
+		}
 	}
 	httpd_reply(owed, reply);
 	api_reply_fini(reply);
 	/* A renewal may have moved a deadline without making anything dirty. */
 	if (!registry_is_dirty(control->registry))
 		control_serve_arm_deadline(control);
+}
+
+/* While nothing can be published: what is no write is answered all the same, from the registry. */
+static void answer_unpublished(struct httpd_request *owed, struct api_reply *reply)
+{
+	if (reply->write) {
+		on_refused(NULL, owed, 503, unpublished);
+		native_write_free(reply->write);
+		return;
+	}
+	httpd_reply(owed, reply);
+	api_reply_fini(reply);
 }
 
 void control_serve_on_request(void *cookie, struct httpd_request *owed,
@@ -179,6 +220,8 @@ void control_serve_on_request(void *cookie, struct httpd_request *owed,
 		   control_serve_look(control), &reply);
 	if (reply.watch.wait)
 		watchers_start(control->watchers, owed, &reply.watch);
+	else if (control->is_unpublished)
+		answer_unpublished(owed, &reply);
 	else if (reply.write)
 		commit_put(control->commit, reply.write, owed);
 	else
@@ -222,6 +265,8 @@ static const char *trouble(void *cookie)
 {
 	const struct control *control = cookie;
 
+	if (control->is_unpublished)
+		return unpublished;
 	return commit_trouble(control->commit);
 }
 

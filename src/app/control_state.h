@@ -67,7 +67,8 @@ struct control {
 	struct event *on_signals[5];
 	struct pending *pending;
 	size_t n_pending, cap_pending;
-	uint64_t round_ns; /* when the present round's work began; 0: not yet */
+	bool is_unpublished; /* there was no memory to publish what has changed */
+	uint64_t round_ns;   /* when the present round's work began; 0: not yet */
 	struct histogram rounds;
 	/* The listening sockets of `httpd`, which has copies; those with TLS behind the others. */
 	int http[2 * LIMIT_ADDRESSES];

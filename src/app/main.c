@@ -59,6 +59,7 @@ static void raise_descriptors(void)
 	}
 }
 
+/* What it warns of, peers can make it warn of with each request. */
 static void on_libevent_log(int severity, const char *message)
 {
 	log_peer_event(severity == EVENT_LOG_ERR ? LOG_ERROR : LOG_WARNING, "libevent", "error",

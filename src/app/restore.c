@@ -38,7 +38,7 @@ static const char *fault(enum stored_result result)
 {
 	static const char *const texts[] = {
 		[STORED_DAMAGED] = "is damaged",
-		[STORED_NEWER] = "has a format that is newer than this rosterd",
+		[STORED_FOREIGN] = "has a format that this rosterd does not know",
 		[STORED_NO_MEMORY] = "does not fit into memory",
 	};
 

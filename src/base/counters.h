@@ -68,6 +68,8 @@
 	X(checks_passed, "rosterd_checks_total", "result=\"pass\"", "results of health checks") \
 	X(checks_warned, "rosterd_checks_total", "result=\"warn\"", "results of health checks") \
 	X(checks_failed, "rosterd_checks_total", "result=\"fail\"", "results of health checks") \
+	X(checks_not_run, "rosterd_checks_not_run_total", "",                                   \
+	  "health checks put off for want of our own descriptors, ports or memory")             \
 	X(pauses, "rosterd_pauses_credited_total", "",                                          \
 	  "pauses of the server that leases and checks were not charged for")                   \
 	X(policy_all, "rosterd_policy_acts_total", "serve=\"all\"",                             \

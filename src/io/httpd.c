@@ -22,6 +22,7 @@
 enum {
 	EVERY_METHOD = 0xffff, /* also what evhttp knows no name for */
 	N_SIDES = 2,           /* plain, TLS */
+	CONNECTION_LEN = 8192, /* more than evhttp's end of a new connection takes */
 };
 
 /*
@@ -555,10 +556,15 @@ static void on_evhttp_request(struct evhttp_request *http, void *cookie)
 static struct bufferevent *on_connection(struct event_base *base, void *cookie)
 {
 	const struct side *side = cookie;
-	struct peer *peer = peer_new(side->httpd, side->tls);
+	void *room = malloc(CONNECTION_LEN); /* in which evhttp will make its own part */
+	struct peer *peer = room ? peer_new(side->httpd, side->tls) : NULL;
 
 	(void)base;
-	return peer ? httpd_gate_bufferevent(peer->gate) : NULL;
+	free(room);
+	if (peer)
+		return httpd_gate_bufferevent(peer->gate);
+	httpd_door_use_reserve(side->door);
+	return NULL;
 }
 
 int httpd_accept(struct httpd *httpd, int fd, struct tls *tls)

@@ -18,6 +18,7 @@
 enum {
 	ACCEPT_PAUSE_MS = 100,
 	ACCEPT_LOG_MS = 60000,
+	RESERVE_LEN = 65536,
 };
 
 /* Two on one socket: evhttp knows no bound for its connections, so one that only closes relieves
@@ -36,6 +37,7 @@ struct httpd_door {
 	size_t n_sockets;
 	bool is_full;
 	struct event *resume; /* pending: accepting has failed, it pauses */
+	void *reserve;        /* NULL: it is in use, accepting pauses */
 	uint64_t logged_ms;
 };
 
@@ -79,17 +81,41 @@ static void on_surplus(struct evconnlistener *listener, evutil_socket_t fd,
 	close(fd);
 }
 
+static void pause_accepting(struct httpd_door *door)
+{
+	const struct timeval pause = { 0, ACCEPT_PAUSE_MS * 1000 };
+
+	evtimer_add(door->resume, &pause);
+	choose_listeners(door);
+}
+
 static void on_resume(evutil_socket_t fd, short what, void *cookie)
 {
+	struct httpd_door *door = cookie;
+
 	(void)fd, (void)what;
-	choose_listeners(cookie);
+	if (!door->reserve)
+		door->reserve = malloc(RESERVE_LEN);
+	if (door->reserve)
+		choose_listeners(door);
+	else
+		pause_accepting(door);
+}
+
+static void log_failure(struct httpd_door *door, int reason)
+{
+	uint64_t now_ms = clock_mono_ms();
+
+	if (door->logged_ms && now_ms - door->logged_ms < ACCEPT_LOG_MS)
+		return;
+	door->logged_ms = now_ms;
+	log_peer_event(LOG_WARNING, "accept-failed", "door", "http", "error", strerror(reason),
+		       NULL);
 }
 
 /* The connection waits in the kernel, so trying again at once is no use. */
 static void on_error(struct evconnlistener *listener, void *cookie)
 {
-	const struct timeval pause = { 0, ACCEPT_PAUSE_MS * 1000 };
-	uint64_t now_ms = clock_mono_ms();
 	int reason = errno;
 	struct httpd_door *door = LIST_FIRST(&doors);
 
@@ -97,13 +123,16 @@ static void on_error(struct evconnlistener *listener, void *cookie)
 	while (door && cookie != door && cookie != door->http)
 		door = LIST_NEXT(door, link);
 	assert(door);
-	evtimer_add(door->resume, &pause);
-	choose_listeners(door);
-	if (door->logged_ms && now_ms - door->logged_ms < ACCEPT_LOG_MS)
-		return;
-	door->logged_ms = now_ms;
-	log_peer_event(LOG_WARNING, "accept-failed", "door", "http", "error", strerror(reason),
-		       NULL);
+	pause_accepting(door);
+	log_failure(door, reason);
+}
+
+void httpd_door_use_reserve(struct httpd_door *door)
+{
+	free(door->reserve);
+	door->reserve = NULL;
+	pause_accepting(door);
+	log_failure(door, ENOMEM);
 }
 
 int httpd_door_open(struct httpd_door *door, int fd)
@@ -141,16 +170,22 @@ struct httpd_door *httpd_door_new(struct event_base *base, struct evhttp *http,
 
 	if (!door)
 		return NULL;
+	door->reserve = malloc(RESERVE_LEN);
 	door->resume = evtimer_new(base, on_resume, door);
-	if (!door->resume) {
-		free(door);
-		return NULL;
-	}
+	if (!door->resume || !door->reserve)
+		goto fail;
 	door->base = base;
 	door->http = http;
 	door->counters = counters;
 	LIST_INSERT_HEAD(&doors, door, link);
 	return door;
+
+fail:
+	if (door->resume)
+		event_free(door->resume);
+	free(door->reserve);
+	free(door);
+	return NULL;
 }
 
 void httpd_door_free(struct httpd_door *door)
@@ -162,6 +197,7 @@ void httpd_door_free(struct httpd_door *door)
 		evhttp_del_accept_socket(door->http, door->sockets[i].bound);
 	}
 	event_free(door->resume);
+	free(door->reserve);
 	LIST_REMOVE(door, link);
 	free(door);
 }

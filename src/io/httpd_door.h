@@ -29,4 +29,10 @@ int httpd_door_open(struct httpd_door *door, int fd);
 /* Whether the port has as many connections as it may. */
 void httpd_door_set_full(struct httpd_door *door, bool is_full);
 
+/*
+ * There is no memory for a connection that is just being accepted. evhttp takes that of its own end
+ * for granted: what was kept for it is freed, and nothing is accepted until it is there again.
+ */
+void httpd_door_use_reserve(struct httpd_door *door);
+
 #endif

@@ -171,6 +171,17 @@ static enum bufferevent_filter_result pass_in(struct evbuffer *from, struct evbu
 
 /* ---- Out ---- */
 
+static void close_with(struct httpd_gate *gate, int options)
+{
+	bufferevent_event_cb on_event;
+
+	/* Freed, it lives on until the loop comes by, without its callbacks. */
+	bufferevent_getcb(gate->filter, NULL, NULL, &on_event, NULL);
+	if (on_event)
+		bufferevent_trigger_event(gate->filter, BEV_EVENT_READING | BEV_EVENT_TIMEOUT,
+					  options);
+}
+
 /*
  * evhttp closes a connection, or reads on, when its output is empty: so the octets stay in there,
  * and the socket gets references to them, until the kernel has them all.
@@ -189,8 +200,11 @@ static enum bufferevent_filter_result pass_out(struct evbuffer *from, struct evb
 		gate->in_flight = 0;
 		return BEV_OK;
 	}
-	if (evbuffer_add_buffer_reference(to, from) != 0)
+	if (evbuffer_add_buffer_reference(to, from) != 0) {
+		/* Nobody would look at an error: the peer shall not wait for what does not come. */
+		close_with(gate, BEV_TRIG_DEFER_CALLBACKS);
 		return BEV_ERROR;
+	}
 	gate->in_flight = evbuffer_get_length(from);
 	return BEV_NEED_MORE;
 }
@@ -290,10 +304,5 @@ void httpd_gate_next(struct httpd_gate *gate)
 
 void httpd_gate_close(struct httpd_gate *gate)
 {
-	bufferevent_event_cb on_event;
-
-	/* Freed, it lives on until the loop comes by, without its callbacks. */
-	bufferevent_getcb(gate->filter, NULL, NULL, &on_event, NULL);
-	if (on_event)
-		bufferevent_trigger_event(gate->filter, BEV_EVENT_READING | BEV_EVENT_TIMEOUT, 0);
+	close_with(gate, 0);
 }

@@ -252,6 +252,7 @@ static void start_run(struct job *job)
 		set_timer(job, job->start_ms + job->spec.timeout_ms, job->start_ms);
 		return;
 	}
+	counters_add(&probe->counters.checks_not_run, 1);
 	log_not_started(probe, errno);
 	wait_for_next_run(job);
 }

@@ -22,7 +22,7 @@
  * place. Where the first file is damaged, the copy is read instead, and the damaged file is set
  * aside as store.mdb.damaged; where the copy is damaged too, or is missing while the store is known
  * to have existed, there is nothing to serve that would not be a guess: STORE_FAILED. So it is
- * where a newer version wrote the records.
+ * where another version wrote the records.
  *
  * Its parts: store_load is the child, store_pipe its way to store.c; store_commit is the thread
  * that commits and store_copy the one that copies, both over a store_engine. What is on disk looks

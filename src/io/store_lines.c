@@ -40,19 +40,28 @@ void store_lines_add(struct store_seal *seal, enum stored_kind kind, bool has_st
 	seal->sum += store_seal_hash(text, len);
 }
 
+void store_lines_explain_version(unsigned version, char *text, size_t text_size)
+{
+	snprintf(text, text_size,
+		 "has format version %u, which %s version of rosterd wrote: start that one, or let "
+		 "it --export the registry, and --import that into an empty folder",
+		 version, version > FORMAT ? "a newer" : "an older");
+}
+
 /* `text` is a line with its line feed. */
-static enum stored_result parse_seal(const char *text, struct store_seal *seal)
+static enum stored_result parse_seal(const char *text, struct store_seal *seal, unsigned *format)
 {
 	char again[SEAL_LINE_MAX];
-	unsigned format;
 
-	if (sscanf(text, "{\"seal\":{\"format\":%u,", &format) == 1 && format > FORMAT)
-		return STORED_NEWER;
+	if (sscanf(text, "{\"seal\":{\"format\":%u,", format) != 1)
+		return STORED_DAMAGED;
+	if (*format != FORMAT)
+		return STORED_FOREIGN;
 	*seal = (struct store_seal){ 0 };
 	if (sscanf(text,
 		   "{\"seal\":{\"format\":%u,\"generation\":%" SCNu64 ",\"registrations\":%" SCNu64
 		   ",\"states\":%" SCNu64 ",\"policies\":%" SCNu64 ",\"sum\":\"%" SCNx64 "\"}}",
-		   &format, &seal->generation, &seal->n[STORED_REGISTRATION - 1],
+		   format, &seal->generation, &seal->n[STORED_REGISTRATION - 1],
 		   &seal->n[STORED_STATE - 1], &seal->n[STORED_POLICY - 1], &seal->sum) != 6)
 		return STORED_DAMAGED;
 	print_seal(again, seal);
@@ -127,12 +136,14 @@ static const char *scan_line(struct scan *scan, const char *line, size_t len)
 static const char *scan_seal(struct scan *scan, const char *line)
 {
 	struct store_seal seal;
+	unsigned format;
 
-	switch (parse_seal(line, &seal)) {
+	switch (parse_seal(line, &seal, &format)) {
 	case STORED_OK:
 		break;
-	case STORED_NEWER:
-		return "is of a newer version of rosterd";
+	case STORED_FOREIGN:
+		store_lines_explain_version(format, scan->lines->wrong, sizeof(scan->lines->wrong));
+		return scan->lines->wrong;
 	default:
 		return "has a damaged seal";
 	}
@@ -220,6 +231,7 @@ bool store_lines_generation(const char *path, uint64_t *generation)
 	FILE *stream = fopen(path, "re");
 	const char *line = NULL;
 	size_t len = 0;
+	unsigned format;
 
 	if (!stream)
 		return false;
@@ -228,7 +240,7 @@ bool store_lines_generation(const char *path, uint64_t *generation)
 	fclose(stream);
 	tail[len] = '\0';
 	line = strstr(tail, "{\"seal\":");
-	if (!line || parse_seal(line, &seal) != STORED_OK)
+	if (!line || parse_seal(line, &seal, &format) != STORED_OK)
 		return false;
 	*generation = seal.generation;
 	return true;

@@ -21,9 +21,17 @@ void store_lines_put_seal(struct buf *buf, const struct store_seal *seal);
 void store_lines_add(struct store_seal *seal, enum stored_kind kind, bool has_state,
 		     const char *text, size_t len);
 
+enum {
+	STORE_LINES_WRONG = 200,
+};
+
+/* For people: who wrote a store or a copy of a version that is not ours, and what to do. */
+void store_lines_explain_version(unsigned version, char *text, size_t text_size);
+
 /* A whole copy in memory. */
 struct store_lines {
 	uint64_t generation;
+	char wrong[STORE_LINES_WRONG];     /* what store_lines_read() returned, perhaps */
 	struct buf records[STORED_POLICY]; /* by kind - 1; a cursor reads them */
 };
 

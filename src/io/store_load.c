@@ -92,11 +92,11 @@ static void judge(struct verdict *verdict, int result, const char *what)
 static void judge_version(struct verdict *verdict, uint32_t version)
 {
 	verdict->result = CHECK_FAILED;
-	snprintf(verdict->what, sizeof(verdict->what),
-		 "has format version %u, which a newer version of rosterd wrote", version);
+	store_lines_explain_version(version, verdict->what, sizeof(verdict->what));
 }
 
-/* Every record by itself, and what they add up to. `version`: above ours, or 0. */
+/* Every record by itself, and what they add up to. `version`: one that is not ours, or as it was.
+ */
 static int add_up(const struct store_engine *kind, void *cursor, struct store_seal *sum,
 		  uint32_t *version)
 {
@@ -118,7 +118,7 @@ static int add_up(const struct store_engine *kind, void *cursor, struct store_se
 		switch (stored_check(parsed.kind, &parsed.key, value.data, value.len)) {
 		case STORED_OK:
 			break;
-		case STORED_NEWER:
+		case STORED_FOREIGN:
 			*version = *(const uint8_t *)value.data;
 			break;
 		default:
@@ -134,7 +134,7 @@ static int add_up(const struct store_engine *kind, void *cursor, struct store_se
 static void check_records(const struct load *load, void *cursor, struct verdict *verdict)
 {
 	struct store_seal sum = { 0 };
-	uint32_t version = 0;
+	uint32_t version = STORED_VERSION;
 	int error = add_up(load->kind, cursor, &sum, &version);
 
 	if (error == EBADMSG)
@@ -143,7 +143,7 @@ static void check_records(const struct load *load, void *cursor, struct verdict 
 		judge(verdict, CHECK_DAMAGED, "has a damaged page");
 	else if (!store_seal_match(&sum, &verdict->seal))
 		judge(verdict, CHECK_DAMAGED, "does not match its seal");
-	else if (version) /* believed only of a whole set */
+	else if (version != STORED_VERSION) /* believed only of a whole set */
 		judge_version(verdict, version);
 	else
 		judge(verdict, CHECK_GOOD, "is good");
@@ -171,7 +171,7 @@ static void check_main(const struct load *load, struct verdict *verdict)
 	if (load->kind->cursor_next(cursor, &key, &value) == 0 &&
 	    key.len == STORE_ENGINE_SEAL.len && *(const char *)key.data == '\0')
 		result = store_seal_parse(value.data, value.len, &verdict->seal, &mark, &version);
-	if (result == STORED_NEWER)
+	if (result == STORED_FOREIGN)
 		judge_version(verdict, version);
 	else if (result != STORED_OK)
 		judge(verdict, CHECK_DAMAGED, "has no whole seal");

@@ -98,9 +98,9 @@ enum stored_result store_seal_parse(const void *octets, size_t len, struct store
 	if (hash != store_seal_hash(octets, len - sizeof(hash)) || (uint32_t)head != SEAL_MAGIC)
 		return STORED_DAMAGED;
 	*version = (uint32_t)(head >> 32);
-	if (*version > STORE_SEAL_VERSION)
-		return STORED_NEWER;
-	if (*version != STORE_SEAL_VERSION || len != STORE_SEAL)
+	if (*version != STORE_SEAL_VERSION)
+		return STORED_FOREIGN;
+	if (len != STORE_SEAL)
 		return STORED_DAMAGED;
 	at = get64(at, mark);
 	at = get64(at, &seal->generation);

@@ -33,8 +33,8 @@ bool store_seal_match(const struct store_seal *a, const struct store_seal *b);
 void store_seal_print(const struct store_seal *seal, uint64_t mark, uint8_t octets[STORE_SEAL]);
 
 /*
- * STORED_NEWER: whole, and of a version above ours, which is then in `version`. `seal` and `mark`
- * are set for STORED_OK alone.
+ * STORED_FOREIGN: whole, and of a version that is not ours, which is then in `version`. `seal` and
+ * `mark` are set for STORED_OK alone.
  */
 enum stored_result store_seal_parse(const void *octets, size_t len, struct store_seal *seal,
 				    uint64_t *mark, uint32_t *version);

@@ -393,10 +393,7 @@ int compile_run(struct compile *compile, uint64_t now_ms)
 	settle_departures(compile);
 	catalog_publish(compile->catalog, (uint32_t)registry_revision(compile->registry));
 	counters_add(&compile->counters->names_published, compile->n_published);
-	if (!compile->set.failed)
-		return 0;
-	log_peer_event(LOG_ERROR, "publish-failed", "reason", "out of memory", NULL);
-	return -1;
+	return compile->set.failed ? -1 : 0;
 }
 
 /* ---- Finding what a name stands for ---- */

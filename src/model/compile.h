@@ -61,7 +61,7 @@ bool compile_collides(void *compile, const struct registration *registration, ch
 
 /*
  * Compiles and publishes everything dirty: afterwards queries see the registry as it is. -1 when
- * out of memory, with a log line: what could not be compiled stays dirty, to be run again.
+ * out of memory: what could not be compiled stays dirty, to be run again.
  */
 int compile_run(struct compile *compile, uint64_t now_ms);
 

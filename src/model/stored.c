@@ -562,10 +562,9 @@ enum stored_result stored_check(enum stored_kind kind, const struct stored_key *
 
 	if (len < STORED_HEADER || stored_crc(record) != crc_of(octets, len, key))
 		return STORED_DAMAGED;
-	if (octets[AT_VERSION] > STORED_VERSION)
-		return STORED_NEWER;
-	if (octets[AT_VERSION] != STORED_VERSION || octets[AT_KIND] != kind ||
-	    octets[AT_ZERO] != 0 || octets[AT_ZERO + 1] != 0)
+	if (octets[AT_VERSION] != STORED_VERSION)
+		return STORED_FOREIGN;
+	if (octets[AT_KIND] != kind || octets[AT_ZERO] != 0 || octets[AT_ZERO + 1] != 0)
 		return STORED_DAMAGED;
 	return STORED_OK;
 }

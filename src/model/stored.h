@@ -40,7 +40,7 @@ enum stored_kind {
 enum stored_result {
 	STORED_OK,
 	STORED_DAMAGED, /* too short, CRC, or a payload that we would not have written */
-	STORED_NEWER,   /* a format version above ours */
+	STORED_FOREIGN, /* a format version that is not ours */
 	STORED_NO_MEMORY,
 };
 

@@ -4,20 +4,16 @@
 ROSTERD_KILLS=N kills it N times under writers instead of the few times here.
 """
 
-import http.client
 import json
 import os
 import random
 import signal
-import threading
-import urllib.parse
 
 import harness
+import load
 from harness import expect, expect_equal, wait_for
 
 KILLS = int(os.environ.get("ROSTERD_KILLS", "10"))
-WRITERS = 8
-IDS = 20  # a writer's
 SAVED_S = 15
 MANY = 30000  # instances: reading them takes a while
 
@@ -152,95 +148,30 @@ def check_session():
 
 # ---- Killed at any moment ----
 
-class Writer(threading.Thread):
-    """Registers and deregisters its own ids over one connection until that breaks. `last` has of
-    each id what was acknowledged, `sent` what was sent since: a port, or None for none."""
-
-    def __init__(self, port, number, last):
-        super().__init__()
-        self.port = port
-        self.number = number
-        self.last = last
-        self.sent = {}
-        self.revision = 0
-        self.acknowledged = 0
-        self.fault = None
-
-    def one(self, connection):
-        name = f"{self.number}-{random.randrange(IDS)}"
-        if self.last.get(name) and random.random() < 0.3:
-            wanted = None
-            path, body = "/registry/deregister", {"service": "s", "id": name}
-        else:
-            wanted = random.randrange(1, 65536)
-            path, body = "/registry/register", {"name": "s", "id": name, "ip": "10.0.0.1",
-                                                "port": wanted}
-        self.sent[name] = wanted
-        connection.request("POST", path, json.dumps(body))
-        reply = connection.getresponse()
-        text = json.loads(reply.read())
-        if reply.status not in (200, 201):
-            self.fault = f"{path} {body}: {reply.status} {text}"
-            return
-        if text["revision"] < self.revision:
-            self.fault = f"revision {text['revision']} after {self.revision}"
-        self.revision = text["revision"]
-        self.last[name] = self.sent.pop(name)
-        self.acknowledged += 1
-
-    def run(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            while not self.fault:
-                self.one(connection)
-        except (OSError, http.client.HTTPException, ValueError):
-            pass
-        finally:
-            connection.close()
-
-
-def instances(daemon):
-    status, reply = daemon.http("GET", "/registry/services/s")
-    if status == 404:
-        return {}
-    expect_equal(status, 200, "the service")
-    return {one["id"]: one["port"] for one in reply["instances"]}
-
-
-def compare_round(writers, found, last):
-    for writer in writers:
-        expect(not writer.fault, str(writer.fault))
-    sent = {name: port for writer in writers for name, port in writer.sent.items()}
-    for name in set(last) | set(sent) | set(found):
-        allowed = [last.get(name)] + ([sent[name]] if name in sent else [])
-        expect(found.get(name) in allowed,
-               f"{name} is {found.get(name)}: acknowledged or sent was {allowed}")
-
-
 def check_kills():
+    """No acknowledged write is lost, none is invented, no revision and no serial is ever lower."""
     daemon = harness.Daemon()
-    last = {}
+    known = None
     revision = total = 0
+    serial = load.serial(daemon)
+    kinds = set()
     for _ in range(KILLS):
-        writers = [Writer(daemon.http_port, number, last) for number in range(WRITERS)]
-        for writer in writers:
-            writer.start()
-        wait_for(lambda: any(w.acknowledged or w.fault for w in writers), 10, "a first write")
+        running = load.Load(daemon, known=known)
+        wait_for(lambda running=running: running.acknowledged() or running.faults(), 10,
+                 "a first write")
         harness.pauses.wait(random.random() * 0.3)
         kill(daemon)
-        for writer in writers:
-            writer.join()
+        running.killed()
         daemon.start()
-        found = instances(daemon)
-        compare_round(writers, found, last)
-        last.clear()
-        last.update(found)
-        newest = daemon.http("GET", "/registry/services")[1]["revision"]
-        revision = max(revision, *(writer.revision for writer in writers))
-        expect(newest >= revision, f"revision {newest} after {revision}")
-        revision = newest
-        total += sum(writer.acknowledged for writer in writers)
-    print(f"{KILLS} kills, {total} writes acknowledged, none lost")
+        newest = running.check()
+        expect(newest >= max(revision, running.revision()),
+               f"revision {newest} after {revision} and {running.revision()}")
+        newest_serial = load.serial(daemon)
+        expect(not load.is_behind(newest_serial, serial), f"serial {newest_serial} after {serial}")
+        known, revision, serial = running.known, newest, newest_serial
+        kinds |= running.kinds()
+        total += running.acknowledged()
+    print(f"{KILLS} kills, {total} writes of {sorted(kinds)} acknowledged, none lost")
     daemon.stop()
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Disks that are full, that fail, that hang, and files that are damaged: writes are refused within
-a second, queries go on, and it recovers by itself; nothing that is not whole is served."""
+a second, queries go on, and it recovers by itself; nothing that is not whole is served.
+
+ROSTERD_FILLS=N fills the disk N times."""
 
 import os
 import shutil
@@ -9,11 +11,13 @@ import subprocess
 import time
 
 import harness
+import load
 from harness import expect, expect_equal, wait_for
 
 ANSWER_S = 4  # "within a second" on a machine that has time for it; test_commit knows the moment
 FAULT_S = 20
 FILL = 1 << 20
+FILLS = int(os.environ.get("ROSTERD_FILLS", "1"))
 
 
 def register(daemon, number):
@@ -43,9 +47,11 @@ def refused(daemon, numbers):
     return wait_for(one, FAULT_S, "a write is refused", every_s=0.001)
 
 
-def check_fault(daemon, numbers, wanted, begin, end):
-    """From the first refusal on until the fault ends, and after."""
+def check_fault(daemon, numbers, wanted, begin, end, known=None):
+    """From the first refusal on until the fault ends, and after; what is known of the load then."""
     daemon.register(name="pay", id="a", ip="10.0.0.1", port=8080)
+    running = load.Load(daemon, known=known)
+    wait_for(lambda: running.acknowledged(), FAULT_S, "writes are taken")
     begin()
     expect_equal(refused(daemon, numbers), wanted, "the refusal")
     status = ready(daemon)
@@ -62,6 +68,10 @@ def check_fault(daemon, numbers, wanted, begin, end):
     end()
     wait_for(lambda: ready(daemon).get("status") == "ready", FAULT_S, "it recovers by itself")
     wait_for(lambda: register(daemon, next(numbers))[0] == 201, FAULT_S, "writes are taken")
+    running.stop()
+    running.check()
+    print(f"{wanted}: {running}")
+    return running.known
 
 
 def check_kept(daemon):
@@ -117,7 +127,9 @@ def check_full(numbers):
             except OSError:
                 pass
 
-    check_fault(daemon, numbers, 507, fill, lambda: os.unlink(filler))
+    known = None
+    for _ in range(FILLS):
+        known = check_fault(daemon, numbers, 507, fill, lambda: os.unlink(filler), known)
     daemon.stop()
 
 
@@ -163,14 +175,15 @@ def check_errors(numbers):
         print("strace is not installed, or may not trace here")
         return
     daemon = harness.Daemon()
+    known = None
     for inject in ("fsync,fdatasync,msync:error=EIO", "pwrite64,pwritev:error=EROFS",
                    "pwrite64,pwritev,fsync,fdatasync:error=ENOSPC"):
         tracer = Tracer(daemon, inject)
         wanted = 507 if "ENOSPC" in inject else 503
-        check_fault(daemon, numbers, wanted, tracer.begin, tracer.end)
-        print(f"{inject}: {wanted}")
+        print(inject)
+        known = check_fault(daemon, numbers, wanted, tracer.begin, tracer.end, known)
     tracer = Tracer(daemon, "fsync,fdatasync,msync:delay_enter=3000000")
-    check_fault(daemon, numbers, 503, tracer.begin, tracer.end)
+    check_fault(daemon, numbers, 503, tracer.begin, tracer.end, known)
     check_kept(daemon)
     daemon.stop()
 
@@ -243,6 +256,8 @@ def check_read_only():
 def main():
     harness.need("dig")
     numbers = iter(range(10 ** 9))
+    if "ROSTERD_FILLS" in os.environ:
+        signal.alarm(0)  # it takes what it takes
     check_damaged()
     check_read_only()
     check_full(numbers)

@@ -9,6 +9,7 @@
 #include <check.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,11 +100,18 @@ static struct api api;
 static struct commit *commit;
 static int statuses[REPLIES]; /* by request; 0: it has no reply */
 static bool has_drained;
+static bool cannot_say; /* there is no memory for what replies say */
 static uint64_t now_ms;
 
 static struct httpd_request *owed_of(size_t request)
 {
 	return (struct httpd_request *)(void *)&statuses[request];
+}
+
+static void *no_memory(size_t size)
+{
+	(void)size;
+	return NULL;
 }
 
 static void on_saved(void *cookie, struct httpd_request *owed, struct api_write *write)
@@ -112,7 +120,10 @@ static void on_saved(void *cookie, struct httpd_request *owed, struct api_write 
 	struct api_reply reply;
 
 	(void)cookie;
+	if (cannot_say)
+		json_set_alloc_funcs(no_memory, free);
 	native_write_finish(&api, write, now_ms, &reply);
+	json_set_alloc_funcs(malloc, free);
 	if (status)
 		*status = reply.status;
 	api_reply_fini(&reply);
@@ -167,7 +178,7 @@ static void set_up(void)
 	now_ms = 1000;
 	memset(&counters, 0, sizeof(counters));
 	memset(statuses, 0, sizeof(statuses));
-	has_drained = false;
+	has_drained = cannot_say = false;
 	n_submitted = 0;
 	base = event_base_new();
 	api = (struct api){ .registry = registry_new(&options),
@@ -476,6 +487,18 @@ START_TEST(what_contradicts_the_registry_is_mended)
 }
 END_TEST
 
+START_TEST(a_registration_that_is_applied_without_memory_for_its_reply_stays)
+{
+	cannot_say = true;
+	send_register(0, "a", "x", 1);
+	expect_batch("+registration:a/x");
+	complete(0);
+	ck_assert_int_eq(statuses[0], 503);
+	ck_assert_uint_eq(registry_count_instances(api.registry), 1);
+	expect_none();
+}
+END_TEST
+
 START_TEST(a_batch_is_bounded)
 {
 	char id[16];
@@ -712,6 +735,7 @@ int main(void)
 	tcase_add_test(tcase, statuses_are_saved_in_a_while_and_once);
 	tcase_add_test(tcase, a_service_that_comes_again_has_no_old_policy);
 	tcase_add_test(tcase, what_contradicts_the_registry_is_mended);
+	tcase_add_test(tcase, a_registration_that_is_applied_without_memory_for_its_reply_stays);
 	tcase_add_test(tcase, a_batch_is_bounded);
 	tcase_add_test(tcase, a_write_waits_for_no_long_backlog);
 	tcase_add_test(tcase, a_full_disk);

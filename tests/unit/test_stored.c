@@ -65,7 +65,7 @@ static enum stored_result get(enum stored_kind kind, const struct stored_key *ke
 		result = stored_get_policy(key, copy, len, &value);
 		break;
 	}
-	ck_assert(stored_check(kind, key, copy, len) != STORED_NEWER || result == STORED_NEWER);
+	ck_assert(stored_check(kind, key, copy, len) != STORED_FOREIGN || result == STORED_FOREIGN);
 	free(copy);
 	return result;
 }
@@ -307,17 +307,17 @@ START_TEST(a_record_belongs_to_its_key_and_kind)
 }
 END_TEST
 
-START_TEST(a_newer_version_is_told_from_damage)
+START_TEST(another_version_is_told_from_damage)
 {
 	stored_put_state(&record, &key, &a_state);
 	record.data[0] = STORED_VERSION + 1;
 	ck_assert_int_eq(get(STORED_STATE, &key, record.data, record.len), STORED_DAMAGED);
 	seal(&key);
-	ck_assert_int_eq(get(STORED_STATE, &key, record.data, record.len), STORED_NEWER);
-	ck_assert_int_eq(stored_check(STORED_STATE, &key, record.data, record.len), STORED_NEWER);
+	ck_assert_int_eq(get(STORED_STATE, &key, record.data, record.len), STORED_FOREIGN);
+	ck_assert_int_eq(stored_check(STORED_STATE, &key, record.data, record.len), STORED_FOREIGN);
 	record.data[0] = 0;
 	seal(&key);
-	ck_assert_int_eq(get(STORED_STATE, &key, record.data, record.len), STORED_DAMAGED);
+	ck_assert_int_eq(get(STORED_STATE, &key, record.data, record.len), STORED_FOREIGN);
 }
 END_TEST
 
@@ -514,7 +514,7 @@ int main(void)
 	tcase_add_test(tcase, damaged_registrations_are_refused);
 	tcase_add_test(tcase, damaged_states_and_policies_are_refused);
 	tcase_add_test(tcase, a_record_belongs_to_its_key_and_kind);
-	tcase_add_test(tcase, a_newer_version_is_told_from_damage);
+	tcase_add_test(tcase, another_version_is_told_from_damage);
 	tcase_add_test(tcase, a_key_keeps_the_rules);
 	tcase_add_test(tcase, what_was_never_registered_is_refused);
 	tcase_add_test(tcase, counts_keep_the_limits);
