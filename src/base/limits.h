@@ -64,6 +64,7 @@
 	X(HTTP_PER_CLIENT, 64, "connections", "an IPv4 address, an IPv6 /64; but loopback")    \
 	X(HTTP_NAMES, 64, "names", "Host is compared with each")                               \
 	X(HTTP_REQUEST_MS, 10000, "ms", "a whole request, however it trickles in")             \
+	X(HTTP_WAITING, 67108864, "octets", "replies over 64 KiB that clients have not taken") \
 	X(REGISTER_ARRAY, 1000, "registrations a request", "bounds the work of one request")   \
 	X(HEARTBEAT_ARRAY, 10000, "heartbeats a request", "bounds the work of one request")    \
 	X(LIST_INSTANCES, 10000, "instances a reply", "a list goes on in the next request")    \

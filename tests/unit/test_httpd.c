@@ -769,6 +769,52 @@ START_TEST(a_reply_that_nobody_reads_is_dropped)
 }
 END_TEST
 
+/* Asks for a reply of `len` octets, and returns what came of it so far. */
+static const char *ask_for(struct client *client, const char *body, size_t len)
+{
+	forget(client);
+	say(client, GET);
+	while (!owed)
+		pump(client);
+	send_reply(owed, body, len);
+	owed = NULL;
+	expect(client, "\r\n\r\n");
+	return client->text;
+}
+
+START_TEST(slow_readers_of_long_replies_take_bounded_memory)
+{
+	static struct client *clients[4];
+	const size_t n = sizeof(clients) / sizeof(clients[0]), len = LIMIT_HTTP_WAITING / n;
+	const uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+	struct client *other = client_new();
+	char *body = malloc(len);
+	const char *reply;
+
+	ck_assert_ptr_nonnull(body);
+	memset(body, 'x', len);
+	put_off = true;
+	for (size_t i = 0; i < n; i++) {
+		clients[i] = client_new();
+		ck_assert_ptr_nonnull(strstr(ask_for(clients[i], body, len), "200 OK"));
+	}
+	ck_assert_ptr_nonnull(strstr(ask_for(other, body, len), "HTTP/1.1 503 "));
+	ck_assert_uint_eq(counters.limit_http_waiting, 1);
+	ck_assert_ptr_nonnull(strstr(ask_for(other, body, LIMIT_HTTP_SINGLE / 2), "200 OK"));
+	for (size_t i = 0; i < n; i++)
+		client_free(clients[i]);
+	client_free(other);
+	/* Once they are gone there is room again. */
+	do {
+		ck_assert_uint_lt(clock_mono_ms(), end_ms);
+		other = client_new();
+		reply = strstr(ask_for(other, body, len), "200 OK");
+		client_free(other);
+	} while (!reply);
+	free(body);
+}
+END_TEST
+
 START_TEST(bounds_connections)
 {
 	static int fds[LIMIT_HTTP_CONNECTIONS];
@@ -1062,6 +1108,7 @@ int main(void)
 	tcase_add_loop_test(patient, a_client_that_leaves_before_its_reply, 0, 2);
 	tcase_add_test(patient, a_client_that_only_stops_sending_gets_its_reply);
 	tcase_add_test(patient, free_drops_what_is_owed);
+	tcase_add_test(patient, slow_readers_of_long_replies_take_bounded_memory);
 	tcase_add_test(patient, bounds_connections);
 	tcase_add_test(patient, survives_a_lack_of_descriptors);
 	tcase_add_test(patient, drains);
