@@ -34,7 +34,7 @@ static const struct {
 	enum api_method method;
 	const char *path;
 	const char *service, *id; /* named by the path; NULL: by the body */
-	const char *service_key;  /* in the body; NULL: not there */
+	const char *service_key;  /* in the body, or "name"; NULL: not there */
 	enum scope scope;
 	int statuses[8]; /* one of them, or a 200; ends with 0 */
 } routes[] = {
@@ -124,8 +124,11 @@ static json_t *snapshot(void)
 		json_t *const by_id = json_object(), *instance;
 		size_t i;
 
-		json_array_foreach(json_object_get(json, "instances"), i, instance) json_object_set(
-			by_id, json_string_value(json_object_get(instance, "id")), instance);
+		json_array_foreach(json_object_get(json, "instances"), i, instance)
+		{
+			json_object_set(by_id, json_string_value(json_object_get(instance, "id")),
+					instance);
+		}
 		json_object_set_new(json, "instances", by_id);
 		json_object_set_new(all, service->name, json);
 	}
@@ -147,10 +150,13 @@ static const char *text_at(const json_t *json, const char *key)
 /* Whether one entry of the body may mean this instance (`id` NULL: the service). */
 static bool entry_names(size_t route, const json_t *entry, const char *service, const char *id)
 {
-	const char *const named = routes[route].service ? routes[route].service
-							: text_at(entry, routes[route].service_key);
 	const char *const named_id = routes[route].id ? routes[route].id : text_at(entry, "id");
+	const char *named = routes[route].service;
 
+	if (!named)
+		named = text_at(entry, routes[route].service_key);
+	if (!named)
+		named = text_at(entry, "name");
 	return named && strcasecmp(named, service) == 0 &&
 	       (!id || !named_id || strcmp(named_id, id) == 0);
 }
@@ -167,9 +173,11 @@ static bool is_named(size_t route, const json_t *body, const json_t *said, const
 	size_t i;
 
 	if (json_is_array(body)) {
-		json_array_foreach(body, i,
-				   entry) if (is_named(route, entry, json_array_get(said, i),
-						       service, id)) return true;
+		json_array_foreach(body, i, entry)
+		{
+			if (is_named(route, entry, json_array_get(said, i), service, id))
+				return true;
+		}
 		return false;
 	}
 	if (json_object_get(said, "error") || !entry_names(route, body, service, id))
@@ -242,13 +250,23 @@ static void check_instances(size_t route, json_t *was, json_t *is)
 	const char *name, *id;
 
 	json_object_foreach(was, name, service)
-		json_object_foreach(json_object_get(service, "instances"), id,
-				    instance) if (!json_equal(instance, instance_of(is, name, id)))
-			check_instance(routes[route].scope, instance, instance_of(is, name, id));
+	{
+		json_object_foreach(json_object_get(service, "instances"), id, instance)
+		{
+			json_t *const other = instance_of(is, name, id);
+
+			if (!json_equal(instance, other))
+				check_instance(routes[route].scope, instance, other);
+		}
+	}
 	json_object_foreach(is, name, service)
-		json_object_foreach(json_object_get(service, "instances"), id,
-				    instance) if (!instance_of(was, name, id))
-			check_instance(routes[route].scope, NULL, instance);
+	{
+		json_object_foreach(json_object_get(service, "instances"), id, instance)
+		{
+			if (!instance_of(was, name, id))
+				check_instance(routes[route].scope, NULL, instance);
+		}
+	}
 }
 
 /* ---- The reply ---- */
