@@ -111,6 +111,8 @@
 	  "what passed a limit, by its name")                                                   \
 	X(limit_http_request_ms, "rosterd_limit_hit_total", "limit=\"http-request-ms\"",        \
 	  "what passed a limit, by its name")                                                   \
+	X(limit_http_waiting, "rosterd_limit_hit_total", "limit=\"http-waiting\"",              \
+	  "what passed a limit, by its name")                                                   \
 	X(limit_register_array, "rosterd_limit_hit_total", "limit=\"register-array\"",          \
 	  "what passed a limit, by its name")                                                   \
 	X(limit_heartbeat_array, "rosterd_limit_hit_total", "limit=\"heartbeat-array\"",        \

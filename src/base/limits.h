@@ -68,6 +68,7 @@
 	X(ACCESS, 256, "entries", "a token is compared with that of each")                     \
 	X(ACCESS_PATTERNS, 64, "patterns an entry", "a service is compared with each")         \
 	X(HTTP_REQUEST_MS, 10000, "ms", "a whole request, however it trickles in")             \
+	X(HTTP_WAITING, 67108864, "octets", "replies over 64 KiB that clients have not taken") \
 	X(REGISTER_ARRAY, 1000, "registrations a request", "bounds the work of one request")   \
 	X(HEARTBEAT_ARRAY, 10000, "heartbeats a request", "bounds the work of one request")    \
 	X(LIST_INSTANCES, 10000, "instances a reply", "a list goes on in the next request")    \

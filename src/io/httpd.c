@@ -69,6 +69,7 @@ struct peer {
 	struct event *deadline;
 	struct event *arrived; /* the socket is known: not before evhttp has the connection */
 	enum peer_state state;
+	size_t waiting_len; /* SENDING: the octets of a long reply */
 	/*
 	 * What has no reply yet, or an endless one (REFUSING, LINGER); else NULL. evhttp frees it,
 	 * but when the connection ends it may cut the tie to that instead: then it is ours.
@@ -102,6 +103,7 @@ struct httpd {
 	struct table *by_bufferevent; /* peers whose bufferevent is alive */
 	LIST_HEAD(, peer) peers;
 	size_t n_busy; /* peers that wait for us, or have sent a part of a request */
+	size_t waiting_len;
 
 	void (*on_idle)(void *cookie); /* draining, and still busy */
 	void *idle_cookie;
@@ -132,6 +134,8 @@ static void peer_enter(struct peer *peer, enum peer_state state)
 	struct httpd *httpd = peer->httpd;
 	void (*on_idle)(void *cookie) = httpd->on_idle;
 
+	httpd->waiting_len -= peer->waiting_len;
+	peer->waiting_len = 0;
 	httpd->n_busy -= is_busy(peer->state);
 	httpd->n_busy += is_busy(state);
 	peer->state = state;
@@ -370,11 +374,50 @@ static void on_sent(struct evhttp_request *http, void *cookie)
 	httpd_gate_next(peer->gate);
 }
 
+/*
+ * Whether there is room for a long reply until the peer takes it; else clients that do not read
+ * would take as much memory as there are places. Short ones are bounded by those alone, so nobody
+ * who writes is kept from it.
+ */
+static bool may_wait(struct peer *peer, size_t len)
+{
+	struct httpd *httpd = peer->httpd;
+
+	if (len <= LIMIT_HTTP_SINGLE)
+		return true;
+	if (httpd->waiting_len && httpd->waiting_len + len > LIMIT_HTTP_WAITING) {
+		counters_add(&httpd->counters->limit_http_waiting, 1);
+		return false;
+	}
+	peer->waiting_len = len;
+	httpd->waiting_len += len;
+	return true;
+}
+
+static void send_reply(struct peer *peer, const struct api_reply *reply, bool has_body)
+{
+	struct evhttp_request *http = peer->http;
+
+	count_reply(peer->httpd->counters, reply->status);
+	if (httpd_message_put_headers(http, reply, peer->httpd->is_draining) ||
+	    (has_body && httpd_message_put_body(http, reply))) {
+		httpd_gate_close(peer->gate);
+		return;
+	}
+	peer->http = NULL;
+	evhttp_request_set_on_complete_cb(http, on_sent, peer);
+	evhttp_send_reply(http, reply->status, httpd_message_phrase(reply->status), NULL);
+	/* The end of what the client says must not cut off the reply. */
+	bufferevent_disable(httpd_gate_bufferevent(peer->gate), EV_READ);
+	httpd_gate_send(peer->gate);
+}
+
 void httpd_reply(struct httpd_request *owed, const struct api_reply *reply)
 {
 	struct peer *peer = owed->peer;
 	struct evhttp_request *http = peer->http;
 	bool has_body = evhttp_request_get_command(http) != EVHTTP_REQ_HEAD;
+	struct api_reply refusal;
 
 	assert(peer->state == PEER_OWED);
 	peer->hooks = (struct httpd_stream_hooks){ .cookie = NULL };
@@ -387,20 +430,15 @@ void httpd_reply(struct httpd_request *owed, const struct api_reply *reply)
 		}
 		return;
 	}
-	count_reply(peer->httpd->counters, reply->status);
 	peer_enter(peer, PEER_SENDING);
 	peer_set_deadline(peer);
-	if (httpd_message_put_headers(http, reply, peer->httpd->is_draining) ||
-	    (has_body && httpd_message_put_body(http, reply))) {
-		httpd_gate_close(peer->gate);
+	if (!has_body || may_wait(peer, reply->body_len)) {
+		send_reply(peer, reply, has_body);
 		return;
 	}
-	peer->http = NULL;
-	evhttp_request_set_on_complete_cb(http, on_sent, peer);
-	evhttp_send_reply(http, reply->status, httpd_message_phrase(reply->status), NULL);
-	/* The end of what the client says must not cut off the reply. */
-	bufferevent_disable(httpd_gate_bufferevent(peer->gate), EV_READ);
-	httpd_gate_send(peer->gate);
+	api_reply_error(&refusal, 503, NULL, "too many long replies are not taken: ask again");
+	send_reply(peer, &refusal, true);
+	api_reply_fini(&refusal);
 }
 
 void httpd_mind(struct httpd_request *owed, void (*on_leave)(void *cookie), void *cookie)

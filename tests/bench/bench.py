@@ -15,7 +15,8 @@ for 4 clients with 64 each: forwarders), callgrind, tcp, memory,
 size (10,000 instances against 10), low (50,000 queries a second); and of rosterd alone, in
 scale.py: visible (a registration in DNS), arrays (of registrations), million (instances), expiry
 (of 100,000 leases at once), return (of 100,000 instances), change (in a service of 10,000),
-heartbeats, durable (single registrations, etcd beside), start (with what is on disk).
+heartbeats, durable (single registrations, etcd beside), start (with what is on disk); in abuse.py:
+abuse (malformed packets, floods of TCP connections).
 """
 
 import argparse
@@ -28,11 +29,13 @@ import subprocess
 import sys
 import tempfile
 
+import abuse
 import dataset
 import scale
 import servers
 
-ROWS = ("udp", "shared", "callgrind", "tcp", "memory", "size", "low", *scale.FUNCTIONS)
+ROWS = ("udp", "shared", "callgrind", "tcp", "memory", "size", "low", *scale.FUNCTIONS,
+        *abuse.FUNCTIONS)
 SMALL = 1000
 LARGE = 250000
 LOW_RATE = 50000
@@ -366,7 +369,8 @@ def main():
             say("udp, shared, memory")
             run_sets(options, table)
         for row, function in (("callgrind", run_callgrind), ("tcp", run_tcp), ("size", run_size),
-                              ("low", run_low), *scale.FUNCTIONS.items()):
+                              ("low", run_low), *scale.FUNCTIONS.items(),
+                              *abuse.FUNCTIONS.items()):
             if row in options.rows:
                 say(row)
                 function(options, table)

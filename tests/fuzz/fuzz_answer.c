@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * fuzz_answer: any octets as a DNS message, over UDP and TCP, to a fixed registry and zone.
- * Whatever comes, the reply is none or one that keeps RFC 1035 and 6891; ldns must be able to read
- * it. The reply is never printed: ldns_pkt2str() itself does not survive every packet.
+ * Whatever comes, the reply is none or one that keeps RFC 1035 and 6891: length, id and flags, the
+ * question octet by octet, an OPT where one was asked with and nowhere else; ldns must be able to
+ * read it. The reply is never printed: ldns_pkt2str() itself does not survive every packet.
  */
 #include "../lib/world.h"
 
@@ -81,16 +82,24 @@ __attribute__((constructor)) static void make_world(void)
 	atexit(free_world);
 }
 
-/* The client's EDNS size where the message is sound enough for ldns; else 0. */
-static size_t edns_size(const uint8_t *data, size_t size)
-{
-	ldns_pkt *packet = NULL;
-	size_t edns = 0;
+/* What ldns, a codec that is not ours, reads in a query; all zero where it reads nothing. */
+struct seen {
+	bool is_sound, has_edns;
+	uint16_t edns_size;
+};
 
-	if (ldns_wire2pkt(&packet, data, size) == LDNS_STATUS_OK && ldns_pkt_edns(packet))
-		edns = ldns_pkt_edns_udp_size(packet);
+static struct seen read_query(const uint8_t *data, size_t size)
+{
+	struct seen seen = { 0 };
+	ldns_pkt *packet = NULL;
+
+	seen.is_sound = ldns_wire2pkt(&packet, data, size) == LDNS_STATUS_OK;
+	if (seen.is_sound && ldns_pkt_edns(packet)) {
+		seen.has_edns = true;
+		seen.edns_size = ldns_pkt_edns_udp_size(packet);
+	}
 	ldns_pkt_free(packet);
-	return edns;
+	return seen;
 }
 
 static size_t udp_limit(size_t edns)
@@ -116,26 +125,55 @@ static void check_sections(const ldns_pkt *packet)
 		assert(ldns_pkt_ancount(packet) == 0 && !ldns_pkt_aa(packet));
 }
 
+/* Octets of the header and the question; the query is one that was understood. */
+static size_t question_end(const uint8_t *query, size_t query_len)
+{
+	size_t at = HEADER;
+
+	while (at < query_len && query[at])
+		at += 1u + query[at];
+	at += 1 + 4;
+	assert(at <= query_len);
+	return at;
+}
+
+/* A header alone, without anything that a reader could take for a section. */
+static void check_bare(const uint8_t *reply, size_t len)
+{
+	static const uint8_t none[8];
+
+	assert(len == HEADER && memcmp(reply + 4, none, sizeof(none)) == 0);
+}
+
+/* What the query was, and how it is answered over one transport. */
 static void check_reply(const uint8_t *query, size_t query_len, const uint8_t *reply, size_t len,
-			size_t limit)
+			const struct seen *seen, enum answer_transport transport)
 {
 	ldns_pkt *packet = NULL;
+	size_t question;
 
 	if (query_len < HEADER || (query[2] & 0x80)) {
 		assert(len == 0);
 		return;
 	}
-	assert(len >= HEADER && len <= limit);
+	assert(len >= HEADER);
+	assert(len <= (transport == ANSWER_UDP ? udp_limit(seen->edns_size) : LIMIT_TCP_MESSAGE));
 	assert(memcmp(query, reply, 2) == 0);
 	assert(reply[2] & 0x80);
 	assert((query[2] & 0x78) == (reply[2] & 0x78));
 	assert((reply[3] & 0xf0) == 0);
+	assert(transport == ANSWER_UDP || !(reply[2] & 0x02));
 	if ((reply[3] & 0x0f) == RCODE_FORMERR || (reply[2] & 0x78) != 0) {
-		assert(len == HEADER);
+		check_bare(reply, len);
 		return;
 	}
+	assert((query[2] & 0x01) == (reply[2] & 0x01));
+	question = question_end(query, query_len);
+	assert(len >= question && reply[4] == 0 && reply[5] == 1);
+	assert(memcmp(query + HEADER, reply + HEADER, question - HEADER) == 0);
 	const ldns_status status = ldns_wire2pkt(&packet, reply, len);
 	assert(status == LDNS_STATUS_OK);
+	assert(!seen->is_sound || ldns_pkt_edns(packet) == seen->has_edns);
 	check_sections(packet);
 	ldns_pkt_free(packet);
 }
@@ -155,10 +193,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t *const udp = malloc(ANSWER_ROOM_UDP);
 	uint8_t *const tcp = malloc(ANSWER_ROOM_TCP);
 	assert(udp && tcp);
+	const struct seen seen = read_query(data, size);
 	const size_t udp_len = ask(ANSWER_UDP, data, size, udp);
-	check_reply(data, size, udp, udp_len, udp_limit(edns_size(data, size)));
+	check_reply(data, size, udp, udp_len, &seen, ANSWER_UDP);
 	const size_t tcp_len = ask(ANSWER_TCP, data, size, tcp);
-	check_reply(data, size, tcp, tcp_len, LIMIT_TCP_MESSAGE);
+	check_reply(data, size, tcp, tcp_len, &seen, ANSWER_TCP);
 	assert((udp_len == 0) == (tcp_len == 0));
 	const size_t tls_len = ask(ANSWER_TLS, data, size, tcp);
 	check_reply(data, size, tcp, tls_len, LIMIT_TCP_MESSAGE);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any octets as a connection to the HTTP port. However they are cut, the same requests come out and
- * the same replies go back; evhttp never answers by itself, which it would do in HTML.
+ * the same replies go back; evhttp never answers by itself, which it would do in HTML. What comes
+ * out is what a reader finds who knows but one way to read a request (strict_*), and no more: there
+ * is nothing to smuggle.
  */
 #include "base/buf.h"
 #include "base/clock.h"
@@ -14,10 +16,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <regex.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -65,6 +69,133 @@ static void start(void)
 		abort();
 }
 
+/* ---- The only way to read a request: RFC 9112, nothing optional, nothing tolerated ---- */
+
+static regex_t request_line, field_line, refused_field, up;
+
+static void strict_start(void)
+{
+#define TOKEN "[-!#$%&'*+.^_`|~0-9A-Za-z]"
+	static const struct {
+		regex_t *regex;
+		const char *text;
+		int flags;
+	} all[] = {
+		{ &request_line, "^" TOKEN TOKEN TOKEN "+ (/([!-~]*)|[*]) HTTP/1[.][01]$", 0 },
+		{ &field_line, "^" TOKEN "+:[^[:cntrl:]]*$", 0 },
+		{ &refused_field, "^(Transfer-Encoding:|Content-Length: *[0-9]*[^ 0-9])",
+		  REG_ICASE },
+		{ &up, "^/(/|([^?]*/)?([.]|%2e)([.]|%2e)([/?]|$))|#", REG_ICASE },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (regcomp(all[i].regex, all[i].text, REG_EXTENDED | REG_NOSUB | all[i].flags))
+			abort();
+}
+
+/* Method, target and version. */
+static bool strict_request_line(char *line, struct buf *out)
+{
+	static const char *const names[] = {
+		[API_GET] = "GET",       [API_POST] = "POST", [API_PUT] = "PUT",
+		[API_DELETE] = "DELETE", [API_HEAD] = "HEAD",
+	};
+	char *target, *query;
+	size_t method = 0;
+
+	if (regexec(&request_line, line, 0, NULL, 0) != 0)
+		return false;
+	target = strchr(line, ' ');
+	*target++ = '\0';
+	*strchr(target, ' ') = '\0';
+	if (regexec(&up, target, 0, NULL, 0) == 0)
+		return false;
+	while (method < API_OTHER && strcmp(names[method], line) != 0)
+		method++;
+	query = strchr(target, '?');
+	if (query)
+		*query++ = '\0';
+	buf_print(out, "%zu %s?%s ", method, target, query ? query : "");
+	return true;
+}
+
+/* A field line; counts those of which there may be one. */
+static bool strict_field(char *line, unsigned *n_hosts, unsigned *n_lengths, size_t *body_len)
+{
+	const char *value;
+
+	for (char *c = line; *c; c++)
+		if (*c == '\t' || (*c & 0x80))
+			*c = 'x'; /* fine, and no matter for regular expressions */
+	if (regexec(&field_line, line, 0, NULL, 0) != 0 ||
+	    regexec(&refused_field, line, 0, NULL, 0) == 0)
+		return false;
+	*n_hosts += strncasecmp(line, "Host:", 5) == 0;
+	if (strncasecmp(line, "Content-Length:", 15) != 0)
+		return true;
+	++*n_lengths;
+	value = line + 15 + strspn(line + 15, " ");
+	*body_len = strtoul(value, NULL, 10);
+	return *value >= '0' && *value <= '9' && *body_len <= LIMIT_HTTP_BODY;
+}
+
+/* The octets of the request that `text`, with a NUL behind it, begins with; 0: none, or not so. */
+static size_t strict_request(char *text, size_t len, struct buf *out)
+{
+	char *const end = memmem(text, len, "\r\n\r\n", 4);
+	unsigned n_hosts = 0, n_lengths = 0;
+	size_t body_len = 0, head_len;
+	char *line = text;
+
+	if (!end)
+		return 0;
+	head_len = (size_t)(end - text) + 4;
+	if (head_len > LIMIT_HTTP_HEADERS || memchr(text, '\0', head_len))
+		return 0;
+	for (end[2] = '\0'; *line;) {
+		char *const line_end = strstr(line, "\r\n");
+
+		*line_end = '\0';
+		if (strpbrk(line, "\r\n") ||
+		    !(line == text ? strict_request_line(line, out)
+				   : strict_field(line, &n_hosts, &n_lengths, &body_len)))
+			return 0;
+		line = line_end + 2;
+	}
+	if (n_hosts != 1 || n_lengths > 1 || len - head_len < body_len)
+		return 0;
+	buf_print(out, "%zu ", body_len);
+	if (body_len)
+		buf_put(out, text + head_len, body_len);
+	return head_len + body_len;
+}
+
+/* Whether what was heard is what there is, from the first request on. */
+static void check_strictly(const uint8_t *data, size_t size, const struct buf *requests)
+{
+	char *const text = malloc(size + 1);
+	struct buf expected;
+	size_t at = 0, n;
+
+	if (!text)
+		abort();
+	memcpy(text, data, size);
+	text[size] = '\0';
+	buf_init(&expected);
+	do {
+		while (strncmp(text + at, "\r\n", 2) == 0)
+			at += 2; /* the one thing to tolerate (RFC 9112 2.2) */
+		n = strict_request(text + at, size - at, &expected);
+		at += n;
+	} while (n);
+	assert(requests->len <= expected.len);
+	assert(!requests->len || memcmp(requests->data, expected.data, requests->len) == 0);
+	buf_fini(&expected);
+	free(text);
+}
+
+/* ---- A connection ---- */
+
 static void run(void)
 {
 	event_base_loop(base, EVLOOP_NONBLOCK);
@@ -109,6 +240,7 @@ static void talk(const uint8_t *data, size_t size, size_t piece, struct buf *res
 	read_replies(fd, &replies);
 	close(fd);
 	run();
+	check_strictly(data, size, &heard);
 	for (const char *at = replies.data; (at = strstr(at, "HTTP/1.")); at++)
 		if (strncmp(at + 9, "100", 3) != 0)
 			buf_put(&heard, at + 9, 3);
@@ -123,8 +255,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > SIZE_MAX_HERE)
 		return 0;
-	if (!base)
+	if (!base) {
 		start();
+		strict_start();
+	}
 	talk(data, size, size ? size : 1, &whole);
 	for (size_t piece = 1; piece <= 7; piece += 6) {
 		struct buf cut;

@@ -116,7 +116,7 @@ static void put_header(uint8_t *record, size_t len, enum stored_kind kind,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const char *text = (const char *)data + 1;
+	const char *text = (const char *)data + 1, *end;
 	struct stored_key key = { .service = text };
 	const uint8_t *payload;
 	uint8_t *record;
@@ -125,12 +125,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1 || data[0] < STORED_REGISTRATION || data[0] > STORED_POLICY)
 		return 0;
 	size--;
-	key.id = memchr(text, '\0', size);
-	if (!key.id++)
+	end = memchr(text, '\0', size);
+	if (!end)
 		return 0;
-	payload = memchr(key.id, '\0', size - (size_t)(key.id - text));
-	if (!payload++)
+	key.id = end + 1;
+	end = memchr(key.id, '\0', size - (size_t)(key.id - text));
+	if (!end)
 		return 0;
+	payload = (const uint8_t *)end + 1;
 	len = STORED_HEADER + size - (size_t)((const char *)payload - text);
 	record = malloc(len);
 	if (!record)

@@ -320,6 +320,98 @@ START_TEST(broken_opt_is_a_format_error)
 }
 END_TEST
 
+/* ---- Who answers, and who asks ---- */
+
+/* A query for TXT of a name of class CH. Returns its length. */
+static size_t put_chaos(const char *wire_name, size_t name_len)
+{
+	static const uint8_t tail[] = { 0, RR_TXT, 0, CLASS_CH };
+
+	memcpy(message, plain, HEADER);
+	memcpy(message + HEADER, wire_name, name_len);
+	memcpy(message + HEADER + name_len, tail, sizeof(tail));
+	return HEADER + name_len + sizeof(tail);
+}
+
+static void expect_chaos(const char *wire_name, size_t name_len, const char *text)
+{
+	ldns_pkt *const packet = ask_for(put_chaos(wire_name, name_len), RCODE_NOERROR);
+	const ldns_rr *const rr = ldns_rr_list_rr(ldns_pkt_answer(packet), 0);
+
+	ck_assert_uint_eq(ldns_pkt_ancount(packet), 1);
+	ck_assert_int_eq(ldns_rr_get_class(rr), LDNS_RR_CLASS_CH);
+	ck_assert_uint_eq(ldns_rr_ttl(rr), 0);
+	char *const found = ldns_rdf2str(ldns_rr_rdf(rr, 0));
+	ck_assert_str_eq(found, text);
+	free(found);
+	ldns_pkt_free(packet);
+}
+
+START_TEST(tells_who_it_is_only_where_that_is_configured)
+{
+	static const char id[] = "\2id\6server", version[] = "\7VERSION\4bind";
+
+	ldns_pkt_free(ask_for(put_chaos(id, sizeof(id)), RCODE_REFUSED));
+	strcpy(world.identity.id, "ns1.rack2");
+	expect_chaos(id, sizeof(id), "\"ns1.rack2\"");
+	ldns_pkt_free(ask_for(put_chaos(version, sizeof(version)), RCODE_REFUSED));
+	strcpy(world.identity.version, "rosterd");
+	expect_chaos(version, sizeof(version), "\"rosterd\"");
+	ldns_pkt_free(ask_for(put_chaos(id, sizeof(id)), RCODE_NOERROR));
+}
+END_TEST
+
+START_TEST(nsid_is_told_to_who_asks_for_it)
+{
+	static const uint8_t with_nsid[] = { 0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 4, 0, 3, 0, 0 };
+	static const uint8_t expected[] = { 0, EDNS_NSID, 0, 3, 'n', 's', '1' };
+
+	strcpy(world.identity.id, "ns1");
+	const size_t len = put_additional(put_plain(), with_nsid, sizeof(with_nsid));
+	ldns_pkt *const packet = ask_for(len, RCODE_NOERROR);
+	const ldns_rdf *const data = ldns_pkt_edns_data(packet);
+	ck_assert_ptr_nonnull(data);
+	ck_assert_uint_eq(ldns_rdf_size(data), sizeof(expected));
+	ck_assert_mem_eq(ldns_rdf_data(data), expected, sizeof(expected));
+	ldns_pkt_free(packet);
+}
+END_TEST
+
+/* Asks with a cookie of `len` octets; the reply's goes to `reply`, 24 octets. */
+static void ask_with_cookie(const uint8_t *cookie, uint8_t len, uint8_t reply[24])
+{
+	uint8_t with_cookie[11 + 4 + 24] = { 0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 0, 0, EDNS_COOKIE };
+
+	with_cookie[10] = (uint8_t)(4 + len);
+	with_cookie[14] = len;
+	memcpy(with_cookie + 15, cookie, len);
+	ldns_pkt *const packet =
+		ask_for(put_additional(put_plain(), with_cookie, 15u + len), RCODE_NOERROR);
+	const ldns_rdf *const data = ldns_pkt_edns_data(packet);
+	ck_assert_ptr_nonnull(data);
+	ck_assert_uint_eq(ldns_rdf_size(data), 4 + 24);
+	memcpy(reply, ldns_rdf_data(data) + 4, 24);
+	ck_assert_mem_eq(reply, cookie, 8);
+	ldns_pkt_free(packet);
+}
+
+START_TEST(a_cookie_of_ours_proves_the_address)
+{
+	static const uint8_t client[] = "12345678";
+	uint8_t first[24], again[24];
+
+	ask_with_cookie(client, 8, first);
+	ck_assert(!world.answer.is_proven);
+	ask_with_cookie(first, 24, again);
+	ck_assert(world.answer.is_proven);
+	ck_assert_uint_eq(atomic_load(&world.reader.cookies_valid), 1);
+	first[23] ^= 1;
+	ask_with_cookie(first, 24, again);
+	ck_assert(!world.answer.is_proven);
+	ck_assert_uint_eq(atomic_load(&world.reader.cookies_bad), 1);
+}
+END_TEST
+
 /* ---- Sizes ---- */
 
 static void register_many(void)
@@ -550,6 +642,9 @@ int main(void)
 	tcase_add_test(tcase, options_and_flags_are_ignored_and_not_echoed);
 	tcase_add_test(tcase, other_versions_are_told_ours_before_anything_else);
 	tcase_add_test(tcase, broken_opt_is_a_format_error);
+	tcase_add_test(tcase, tells_who_it_is_only_where_that_is_configured);
+	tcase_add_test(tcase, nsid_is_told_to_who_asks_for_it);
+	tcase_add_test(tcase, a_cookie_of_ours_proves_the_address);
 	tcase_add_test(tcase, every_size_is_kept_and_used);
 	tcase_add_test(tcase, tcp_has_the_full_set);
 	tcase_add_test(tcase, replies_over_tls_are_padded_to_blocks);

@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct api api;
@@ -143,6 +144,46 @@ START_TEST(other_methods_are_405)
 }
 END_TEST
 
+/* An array may be longer: it is many. */
+START_TEST(one_long_object_is_413)
+{
+	struct counters counters = { 0 };
+	struct api_request request = { .method = API_GET,
+				       .path = "/a",
+				       .body_len = LIMIT_HTTP_SINGLE + 1 };
+	char *const body = malloc(request.body_len);
+
+	ck_assert_ptr_nonnull(body);
+	memset(body, ' ', request.body_len);
+	request.body = body;
+	api.counters = &counters;
+	for (size_t i = 0; i < 3; i++) {
+		called = NULL;
+		body[17] = " {["[i];
+		api_handle(&api, routes, sizeof(routes) / sizeof(routes[0]), &request, 77, &reply);
+		ck_assert_int_eq(reply.status, i < 2 ? 413 : 200);
+		ck_assert((called != NULL) == (i == 2));
+		api_reply_fini(&reply);
+	}
+	ck_assert_uint_eq(counters.limit_http_single, 2);
+	free(body);
+}
+END_TEST
+
+START_TEST(the_guard_is_asked_before_anything_else)
+{
+	const struct guard guard = { .n_names = 0 };
+
+	api.guard = &guard;
+	ask(API_GET, "/a");
+	ck_assert_ptr_null(called);
+	ck_assert_int_eq(reply.status, 421);
+	ck_assert_str_eq(error_text("code"), "misdirected");
+	api.guard = NULL;
+	api_reply_fini(&reply);
+}
+END_TEST
+
 START_TEST(errors_have_code_message_and_field)
 {
 	api_reply_error(&reply, 409, "name", "taken by %s", "a zone");
@@ -193,6 +234,8 @@ int main(void)
 	tcase_add_test(tcase, refuses_broken_encoding);
 	tcase_add_test(tcase, unknown_paths_are_404);
 	tcase_add_test(tcase, other_methods_are_405);
+	tcase_add_test(tcase, one_long_object_is_413);
+	tcase_add_test(tcase, the_guard_is_asked_before_anything_else);
 	tcase_add_test(tcase, errors_have_code_message_and_field);
 	tcase_add_test(tcase, text_cut_within_a_character_is_still_an_error);
 	tcase_add_test(tcase, no_memory_is_a_503);

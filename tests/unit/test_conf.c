@@ -254,6 +254,21 @@ START_TEST(rate_limit)
 }
 END_TEST
 
+START_TEST(what_it_says_of_itself)
+{
+	check_good("server: {identity: ns1.example, version: \"1 2\"}\n");
+	ck_assert_str_eq(conf.identity, "ns1.example");
+	ck_assert_str_eq(conf.version, "1 2");
+	check_bad("server: {identity: [a]}\n", "1:20: expected one value, not a list");
+	check_bad("server: {version: \"a\\tb\"}\n",
+		  "1:19: 'a\tb' has characters that are not printable ASCII");
+	check_bad(
+		"server: {identity: "
+		"a123456789b123456789c123456789d123456789e123456789f123456789abcd}\n",
+		"1:20: 'a123456789b123456789c123456789d123456789e123456789f123456789abcd' is longer than 63 characters");
+}
+END_TEST
+
 START_TEST(who_may_ask)
 {
 	ck_assert_int_eq(load("server: {http-names: [a.example, 192.0.2.1, \"::2\"],"
@@ -522,6 +537,46 @@ START_TEST(lists_are_bounded)
 	ck_assert_uint_eq(conf.n_dns, LIMIT_ADDRESSES);
 	check_bad(make_list("server:\n dns:\n", " - 127.0.0.1@", "\n", LIMIT_ADDRESSES + 1),
 		  "19:4: '127.0.0.1@17' is one address too many");
+	check_good(make_list("server:\n http-names:\n", " - a", "\n", LIMIT_HTTP_NAMES));
+	ck_assert_uint_eq(conf.guard.n_names, LIMIT_HTTP_NAMES);
+	check_bad(make_list("server:\n http-names:\n", " - a", "\n", LIMIT_HTTP_NAMES + 1),
+		  "67:4: 'a65' is one too many");
+	check_good(make_list("server:\n rate-limit:\n  allow:\n", "  - 10.0.0.", "\n",
+			     LIMIT_RATE_ALLOW));
+	ck_assert_uint_eq(conf.rate_limit.n_allow, LIMIT_RATE_ALLOW);
+	check_bad(make_list("server:\n rate-limit:\n  allow:\n", "  - 10.0.0.", "\n",
+			    LIMIT_RATE_ALLOW + 1),
+		  "68:5: '10.0.0.65' is one network too many");
+}
+END_TEST
+
+/* Of every key, whichever reads it. */
+START_TEST(values_of_no_kind_that_a_key_takes_are_refused)
+{
+	static const char *const keys[] = { "dns",      "http",     "workers",       "data",
+					    "ttl",      "zone-dir", "http-names",    "http-origins",
+					    "identity", "version",  "check-loopback" };
+	char text[100];
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		snprintf(text, sizeof(text), "server: {%s: {a: b}}\n", keys[i]);
+		ck_assert_msg(load(text) < 0, "%s", text);
+		ck_assert_msg(strstr(message, ": expected one value, not a mapping"), "%s: %s",
+			      keys[i], message);
+		conf_fini(&conf);
+	}
+	check_bad("server: {rate-limit: {rate: [1]}}\n", "1:29: expected one value, not a list");
+	check_bad("server: {rate-limit: {slip: [1]}}\n", "1:29: expected one value, not a list");
+	check_bad("zone:\n- domain: [a]\n", "2:11: expected one value, not a list");
+	check_bad("zone:\n- {domain: a, file: [a]}\n", "2:21: expected one value, not a list");
+	check_bad("zone:\n- {domain: a, filter: {tag: [a]}}\n",
+		  "2:29: expected one value, not a list");
+	check_bad("zone:\n- {domain: a, filter: {tag: \"\"}}\n",
+		  "2:29: '' is no tag: 1 to 63 octets");
+	check_bad("zone:\n- {domain: a, filter: {meta: {key: [a], value: b}}}\n",
+		  "2:36: expected one value, not a list");
+	check_bad("zone:\n- {domain: a, filter: {meta: {key: \"\", value: b}}}\n",
+		  "2:30: the key is empty");
 }
 END_TEST
 
@@ -690,6 +745,7 @@ int main(void)
 	tcase_add_test(tcase, unknown_key_names_the_nearest);
 	tcase_add_test(tcase, loopback_checks);
 	tcase_add_test(tcase, rate_limit);
+	tcase_add_test(tcase, what_it_says_of_itself);
 	tcase_add_test(tcase, who_may_ask);
 	tcase_add_test(tcase, who_runs_and_how_closed);
 	tcase_add_test(tcase, tls_doors);
@@ -701,6 +757,7 @@ int main(void)
 	tcase_add_test(tcase, wrong_types_and_ranges);
 	tcase_add_test(tcase, zones_must_be_servable);
 	tcase_add_test(tcase, lists_are_bounded);
+	tcase_add_test(tcase, values_of_no_kind_that_a_key_takes_are_refused);
 	tcase_add_test(tcase, yaml_beyond_our_need_is_refused);
 	tcase_add_test(tcase, files_that_cannot_be_read);
 	tcase_add_test(tcase, paths_are_relative_to_the_file);

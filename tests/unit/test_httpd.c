@@ -7,6 +7,7 @@
 #include <check.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -769,6 +770,52 @@ START_TEST(a_reply_that_nobody_reads_is_dropped)
 }
 END_TEST
 
+/* Asks for a reply of `len` octets, and returns what came of it so far. */
+static const char *ask_for(struct client *client, const char *body, size_t len)
+{
+	forget(client);
+	say(client, GET);
+	while (!owed)
+		pump(client);
+	send_reply(owed, body, len);
+	owed = NULL;
+	expect(client, "\r\n\r\n");
+	return client->text;
+}
+
+START_TEST(slow_readers_of_long_replies_take_bounded_memory)
+{
+	static struct client *clients[4];
+	const size_t n = sizeof(clients) / sizeof(clients[0]), len = LIMIT_HTTP_WAITING / n;
+	const uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+	struct client *other = client_new();
+	char *body = malloc(len);
+	const char *reply;
+
+	ck_assert_ptr_nonnull(body);
+	memset(body, 'x', len);
+	put_off = true;
+	for (size_t i = 0; i < n; i++) {
+		clients[i] = client_new();
+		ck_assert_ptr_nonnull(strstr(ask_for(clients[i], body, len), "200 OK"));
+	}
+	ck_assert_ptr_nonnull(strstr(ask_for(other, body, len), "HTTP/1.1 503 "));
+	ck_assert_uint_eq(counters.limit_http_waiting, 1);
+	ck_assert_ptr_nonnull(strstr(ask_for(other, body, LIMIT_HTTP_SINGLE / 2), "200 OK"));
+	for (size_t i = 0; i < n; i++)
+		client_free(clients[i]);
+	client_free(other);
+	/* Once they are gone there is room again. */
+	do {
+		ck_assert_uint_lt(clock_mono_ms(), end_ms);
+		other = client_new();
+		reply = strstr(ask_for(other, body, len), "200 OK");
+		client_free(other);
+	} while (!reply);
+	free(body);
+}
+END_TEST
+
 START_TEST(bounds_connections)
 {
 	static int fds[LIMIT_HTTP_CONNECTIONS];
@@ -796,6 +843,50 @@ START_TEST(bounds_connections)
 	client_free(extra);
 	for (size_t i = 1; i < LIMIT_HTTP_CONNECTIONS; i++)
 		close(fds[i]);
+}
+END_TEST
+
+/* ---- A lack of memory ---- */
+
+static int allocations_left = INT_MAX; /* of libevent's, until there is no memory */
+
+static bool is_there_memory(void)
+{
+	return allocations_left == INT_MAX || allocations_left-- > 0;
+}
+
+static void *some_memory(size_t size)
+{
+	return is_there_memory() ? malloc(size) : NULL;
+}
+
+static void *more_memory(void *memory, size_t size)
+{
+	return is_there_memory() ? realloc(memory, size) : NULL;
+}
+
+static void set_up_short_of_memory(void)
+{
+	event_set_mem_functions(some_memory, more_memory, free);
+	set_up();
+}
+
+/*
+ * There is none for a new connection: it is dropped, and the next one is answered. (Not much later
+ * libevent 2.1.12 itself does not survive that.)
+ */
+START_TEST(drops_a_connection_that_there_is_no_memory_for)
+{
+	struct client *client = client_new(), *other;
+
+	allocations_left = _i;
+	pump(client);
+	allocations_left = INT_MAX;
+	other = client_new();
+	say(other, GET);
+	expect(other, "0 /a? ");
+	client_free(other);
+	client_free(client);
 }
 END_TEST
 
@@ -1035,7 +1126,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("httpd");
-	TCase *patient = tcase_create("patient"), *hasty = tcase_create("hasty");
+	TCase *patient = tcase_create("patient"), *hasty = tcase_create("hasty"),
+	      *poor = tcase_create("poor");
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
@@ -1062,6 +1154,7 @@ int main(void)
 	tcase_add_loop_test(patient, a_client_that_leaves_before_its_reply, 0, 2);
 	tcase_add_test(patient, a_client_that_only_stops_sending_gets_its_reply);
 	tcase_add_test(patient, free_drops_what_is_owed);
+	tcase_add_test(patient, slow_readers_of_long_replies_take_bounded_memory);
 	tcase_add_test(patient, bounds_connections);
 	tcase_add_test(patient, survives_a_lack_of_descriptors);
 	tcase_add_test(patient, drains);
@@ -1072,6 +1165,11 @@ int main(void)
 	tcase_add_test(patient, draining_ends_streams);
 	tcase_add_test(patient, free_drops_streams);
 	tcase_add_loop_test(patient, a_client_that_is_minded_is_seen_to_leave, 0, 2);
+
+	suite_add_tcase(suite, poor);
+	tcase_add_checked_fixture(poor, set_up_short_of_memory, tear_down);
+	tcase_set_timeout(poor, 60);
+	tcase_add_loop_test(poor, drops_a_connection_that_there_is_no_memory_for, 0, 7);
 
 	suite_add_tcase(suite, hasty);
 	tcase_add_checked_fixture(hasty, set_up_hasty, tear_down);

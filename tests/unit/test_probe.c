@@ -789,8 +789,56 @@ START_TEST(ends_in_the_middle_of_a_run)
 }
 END_TEST
 
+/* A verdict of the kernel's, before anything is sent. */
+START_TEST(an_address_that_cannot_be_reached)
+{
+	static const uint8_t broadcast[] = { 255, 255, 255, 255 };
+	struct subject subject;
+	struct probe_result *result;
+
+	subject_init(&subject, CHECK_HTTP, 80);
+	memcpy(subject.registration.address.v4, broadcast, sizeof(broadcast));
+	probe_start_check(probe, &subject.check);
+	result = wait_for_result(PATIENCE_MS);
+	ck_assert_ptr_nonnull(result);
+	ck_assert(!result->passed);
+	ck_assert_ptr_null(strstr(result->output, "timeout"));
+	free(result);
+}
+END_TEST
+
+/* The octets that it has sent before do not count. */
+START_TEST(a_target_that_resets)
+{
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	struct pollfd ready = { .events = POLLIN };
+	struct probe_result *result;
+	struct subject subject;
+	char request[4096];
+	uint16_t port;
+
+	ready.fd = open_listener(&port, AF_INET);
+	subject_init(&subject, CHECK_HTTP, port);
+	subject.spec.timeout_ms = subject.spec.interval_ms = PATIENCE_MS;
+	probe_start_check(probe, &subject.check);
+	ck_assert_int_eq(poll(&ready, 1, PATIENCE_MS), 1);
+	const int fd = accept(ready.fd, NULL, NULL);
+	ck_assert_int_gt(recv(fd, request, sizeof(request), 0), 0);
+	ck_assert_int_eq(send(fd, "HTTP/1.1 2", 10, MSG_NOSIGNAL), 10);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
+	result = wait_for_result(PATIENCE_MS);
+	ck_assert_ptr_nonnull(result);
+	ck_assert(!result->passed);
+	ck_assert_str_eq(result->output, "connection reset by peer");
+	free(result);
+	close(ready.fd);
+}
+END_TEST
+
 START_TEST(a_lack_of_descriptors_is_no_verdict)
 {
+	static const enum check_kind kinds[] = { CHECK_TCP, CHECK_HTTP };
 	struct subject subject;
 	struct rlimit files, none;
 	struct probe_result *result;
@@ -800,7 +848,7 @@ START_TEST(a_lack_of_descriptors_is_no_verdict)
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
 	none = files;
 	none.rlim_cur = 1; /* poll() wants one */
-	subject_init(&subject, CHECK_TCP, port);
+	subject_init(&subject, kinds[_i], port);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
 	probe_start_check(probe, &subject.check);
 	result = wait_for_result(2 * INTERVAL_MS);
@@ -808,7 +856,7 @@ START_TEST(a_lack_of_descriptors_is_no_verdict)
 	ck_assert_ptr_null(result);
 	result = wait_for_result(PATIENCE_MS);
 	ck_assert_ptr_nonnull(result);
-	ck_assert(result->passed);
+	ck_assert(result->passed == (kinds[_i] == CHECK_TCP)); /* nobody there says a word */
 	free(result);
 	close(fd);
 }
@@ -847,7 +895,9 @@ int main(void)
 	tcase_add_test(tcase, many_new_checks_all_run);
 	tcase_add_test(tcase, a_stopped_check_says_nothing_more);
 	tcase_add_test(tcase, ends_in_the_middle_of_a_run);
-	tcase_add_test(tcase, a_lack_of_descriptors_is_no_verdict);
+	tcase_add_test(tcase, an_address_that_cannot_be_reached);
+	tcase_add_test(tcase, a_target_that_resets);
+	tcase_add_loop_test(tcase, a_lack_of_descriptors_is_no_verdict, 0, 2);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -745,6 +745,28 @@ START_TEST(tcp_all_places_taken_by_many_clients)
 }
 END_TEST
 
+/* Who comes waits a moment; who has been idle for longest makes room for him. */
+START_TEST(tcp_without_descriptors_the_oldest_gives_its_own)
+{
+	struct sockaddr *const address = (struct sockaddr *)&tcp_address.sockaddr;
+	const int oldest = tcp_client(), comes = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct rlimit files, none;
+
+	check_answers(oldest);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	none = files;
+	none.rlim_cur = 1; /* poll() wants one */
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(connect(comes, address, tcp_address.len), 0);
+	check_closed(oldest);
+	ck_assert_uint_ge(COUNT(limit_tcp_connections), 1);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
+	check_answers(comes);
+	close(oldest);
+	close(comes);
+}
+END_TEST
+
 /* Beyond three quarters a fifth of the time is left to idle ones, which is soon over. */
 START_TEST(tcp_idle_connections_go_sooner_when_places_are_few)
 {
@@ -999,6 +1021,7 @@ int main(void)
 	tcase_add_test(over_tcp, tcp_peer_that_leaves_with_replies_unread);
 	tcase_add_test(limits, tcp_client_with_too_many_connections_loses_its_oldest);
 	tcase_add_test(limits, tcp_all_places_taken_by_many_clients);
+	tcase_add_test(limits, tcp_without_descriptors_the_oldest_gives_its_own);
 	tcase_add_test(limits, tcp_idle_connections_go_sooner_when_places_are_few);
 	tcase_add_test(thread, drain_of_nothing_calls_back);
 	tcase_add_test(thread, drain_ends_idle_connections);
