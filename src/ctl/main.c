@@ -68,18 +68,28 @@ static int run_with_server(const struct command *command, struct call *call)
 	return status;
 }
 
-static int run(const struct args *args)
+/* Behind "--" stand words that begin with a hyphen, unless a command stands there. */
+static void take_rest(struct args *args, const struct command *command)
+{
+	if (!command || !args->rest || command->words[0] == '-')
+		return;
+	while (*args->rest)
+		args->words[args->n_words++] = *args->rest++;
+}
+
+static int run(struct args *args)
 {
 	const char *color = args_get(args, ARGS_COLOR);
 	size_t n_words = 0;
 	const struct command *command = commands_find(args->words, args->n_words, &n_words);
 	struct call call = { .args = args,
 			     .words = args->words + n_words,
-			     .n_words = args->n_words - n_words,
 			     .json = args_get(args, ARGS_JSON) != NULL };
 	char message[MESSAGE];
 	int status;
 
+	take_rest(args, command);
+	call.n_words = args->n_words - n_words;
 	if (!term_init(color ? color : "auto"))
 		return fail_usage("--color: auto, always or never", NULL);
 	if (args_get(args, ARGS_VERSION)) {

@@ -7,14 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A number of up to five digits. NULL: it is none. */
-static json_t *number_json(const char *text)
+static bool is_number(const char *text)
 {
 	size_t len = strlen(text);
 
-	if (len == 0 || len > 5 || strspn(text, "0123456789") != len)
-		return NULL;
-	return json_integer(strtol(text, NULL, 10));
+	return len > 0 && len <= 5 && strspn(text, "0123456789") == len;
+}
+
+/* NULL: it is none. */
+static json_t *number_json(const char *text)
+{
+	return is_number(text) ? json_integer(strtol(text, NULL, 10)) : NULL;
 }
 
 /* Sets one entry of an object of "key=value". false: it is none. */
@@ -39,6 +42,7 @@ static const struct field {
 	const char *name;
 	enum {
 		TEXT,
+		TIME,
 		NUMBER,
 		LIST,
 		TEXTS,
@@ -52,8 +56,8 @@ static const struct field {
 	{ ARGS_PROTOCOL, "protocol", TEXT },
 	{ ARGS_PRIORITY, "priority", NUMBER },
 	{ ARGS_WEIGHT, "weight", NUMBER },
-	{ ARGS_TTL, "ttl", TEXT },
-	{ ARGS_LEASE, "lease", TEXT },
+	{ ARGS_TTL, "ttl", TIME },
+	{ ARGS_LEASE, "lease", TIME },
 	{ ARGS_HEALTH, "health", TEXT },
 	{ ARGS_TAG, "tags", LIST },
 	{ ARGS_META, "meta", TEXTS },
@@ -86,9 +90,10 @@ static bool put_option(json_t *json, const struct args *args, const struct field
 	*bad = args_get(args, field->id);
 	if (!*bad)
 		return true;
-	if (field->kind == TEXT)
+	/* Without a unit it is a number of seconds. */
+	if (field->kind == TEXT || (field->kind == TIME && !is_number(*bad)))
 		value = json_string(*bad);
-	else if (field->kind == NUMBER)
+	else if (field->kind == NUMBER || field->kind == TIME)
 		value = number_json(*bad);
 	else
 		value = values_json(args, field, bad);

@@ -39,7 +39,7 @@ enum {
  *	LIFT       sets it to auto           HOLD
  *	HOLD       renews the lease          HOLD; REGISTER, if it is not known any more
  *	DRAIN      drains                    SETTLE; END, if that is not possible
- *	SETTLE     waits, passes the signal  END
+ *	SETTLE     renews the lease          SETTLE; END, with the signal, when it is time
  *	END        waits for the program     -
  *	LEAVE      deregisters               DONE
  *
@@ -73,7 +73,7 @@ struct sidecar {
 	uint64_t beat_ms, drain_limit_ms;
 
 	enum step step;
-	uint64_t due_ms, pause_ms, give_up_ms;
+	uint64_t due_ms, pause_ms, give_up_ms, settled_ms;
 	bool may_be_known; /* a registration was sent */
 	bool is_first;     /* none was answered yet */
 	bool is_away;      /* it was said that the server cannot be reached or refuses */
@@ -315,7 +315,26 @@ static void on_drained(struct sidecar *sidecar, const struct http_reply *reply, 
 		left_ms = sidecar->drain_limit_ms;
 	term_say("%s %s is drained, and ends in %.1f s", sidecar->service, sidecar->id,
 		 (double)left_ms / 1000);
-	go(sidecar, SETTLE, left_ms);
+	sidecar->settled_ms = clock_mono_ms() + left_ms;
+	go(sidecar, SETTLE, left_ms < sidecar->beat_ms ? left_ms : sidecar->beat_ms);
+}
+
+/* Answers in use may lead to the instance's own name, which goes with its lease. */
+static void settle(struct sidecar *sidecar)
+{
+	if (clock_mono_ms() >= sidecar->settled_ms)
+		end_program(sidecar);
+	else
+		hold(sidecar);
+}
+
+static void on_settling(struct sidecar *sidecar, const struct http_reply *reply, const json_t *json)
+{
+	uint64_t now_ms = clock_mono_ms();
+	uint64_t left_ms = sidecar->settled_ms > now_ms ? sidecar->settled_ms - now_ms : 0;
+
+	(void)reply, (void)json;
+	go(sidecar, SETTLE, left_ms < sidecar->beat_ms ? left_ms : sidecar->beat_ms);
 }
 
 static void leave(struct sidecar *sidecar)
@@ -388,7 +407,7 @@ static const struct {
 	void (*begin)(struct sidecar *sidecar); /* when it is due */
 	void (*on_reply)(struct sidecar *sidecar, const struct http_reply *reply,
 			 const json_t *json);
-} steps[] = {
+} steps[DONE + 1] = {
 	[LOCATE] = { locate, on_located },
 	[LISTEN] = { listen_probe, NULL },
 	[REGISTER] = { do_register, on_registered },
@@ -396,7 +415,7 @@ static const struct {
 	[LIFT] = { lift, on_lifted },
 	[HOLD] = { hold, on_held },
 	[DRAIN] = { drain, on_drained },
-	[SETTLE] = { end_program, NULL },
+	[SETTLE] = { settle, on_settling },
 	[LEAVE] = { leave, on_left },
 };
 

@@ -56,7 +56,8 @@ static void end_line(struct sse *sse)
 		buf_print(&sse->data, "%s\n", value);
 	else if ((value = value_of(line, "event")))
 		snprintf(sse->event, sizeof(sse->event), "%s", value);
-	else if ((value = value_of(line, "id")) && strlen(value) < sizeof(sse->last_id))
+	else if ((value = value_of(line, "id")) && strlen(value) < sizeof(sse->last_id) &&
+		 strspn(value, "0123456789") == strlen(value))
 		snprintf(sse->last_id, sizeof(sse->last_id), "%s", value);
 	sse->line.len = 0;
 	sse->failed = sse->failed || sse->line.failed || sse->data.failed;

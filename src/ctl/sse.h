@@ -12,7 +12,7 @@ struct sse {
 	/* Gets each event that has data, which is NUL-terminated. */
 	void (*on_event)(void *cookie, const char *event, const char *data);
 	void *cookie;
-	char last_id[24]; /* where a reader goes on; empty: not known */
+	char last_id[24]; /* a number, where a reader goes on; empty: not known */
 	struct buf line, data;
 	char event[32];
 	bool had_cr; /* the last octet ended a line that a LF may still belong to */

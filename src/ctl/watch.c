@@ -23,6 +23,7 @@ struct watch {
 	unsigned long left; /* events until it ends; 0: it does not end */
 	bool is_done;
 	bool is_connected; /* something came over this connection */
+	bool has_gap;      /* it has to be said that changes were missed */
 };
 
 /* ---- What is printed ---- */
@@ -72,6 +73,25 @@ static void print_line(json_t *json)
 	putchar('\n');
 }
 
+/*
+ * Changes were missed, and the stream that goes on says from which revision: whoever reads the
+ * registry now misses nothing more.
+ */
+static void say_gap(struct watch *watch)
+{
+	if (!watch->has_gap || !*watch->sse.last_id)
+		return;
+	watch->has_gap = false;
+	if (watch->call->json)
+		printf("{\"event\":\"gap\",\"revision\":%s}\n", watch->sse.last_id);
+	else
+		term_say("changes before revision %s were missed\n"
+			 "\"rosterctl services list\" shows what is there now",
+			 watch->sse.last_id);
+	if (fflush(stdout))
+		watch->is_done = true;
+}
+
 static void on_event(void *cookie, const char *event, const char *data)
 {
 	struct watch *watch = cookie;
@@ -80,6 +100,7 @@ static void on_event(void *cookie, const char *event, const char *data)
 	(void)event;
 	if (!json)
 		return;
+	say_gap(watch);
 	if (watch->call->json)
 		print_line(json);
 	else
@@ -96,6 +117,7 @@ static void on_data(void *cookie, const char *data, size_t len)
 
 	watch->is_connected = true;
 	sse_put(&watch->sse, data, len);
+	say_gap(watch);
 }
 
 /* ---- The stream ---- */
@@ -140,20 +162,6 @@ static void follow(struct watch *watch, const char *path, struct http_reply *rep
 		;
 }
 
-/* What happened while nobody looked is not known: a reader has to read the registry again. */
-static void say_gap(struct watch *watch)
-{
-	if (watch->call->json)
-		printf("{\"event\":\"gap\"}\n");
-	else
-		term_say("the changes since revision %s are not known any more\n"
-			 "\"rosterctl services list\" shows what is there; going on from now",
-			 *watch->sse.last_id ? watch->sse.last_id
-					     : args_get(watch->call->args, ARGS_SINCE));
-	fflush(stdout);
-	*watch->sse.last_id = '\0';
-}
-
 static void pause_ms(unsigned ms)
 {
 	struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
@@ -177,7 +185,8 @@ static enum exit_status watch_path(struct watch *watch, struct buf *path)
 			retry_ms = RETRY_MS;
 		}
 		if (reply.status == 410) {
-			say_gap(watch);
+			watch->has_gap = true;
+			*watch->sse.last_id = '\0';
 			put_path(path, watch->call, false); /* shorter than it was */
 		} else if ((reply.status >= 400 && reply.status != 503) ||
 			   (!was_connected && reply.status != 200 && !watch->is_done)) {
