@@ -438,7 +438,9 @@ static void interrupt(struct sidecar *sidecar, enum step step)
 {
 	http_cancel(sidecar->call->http);
 	stop_connecting(sidecar);
-	sidecar->give_up_ms = clock_mono_ms() + GIVE_UP_MS;
+	/* Who was not there a moment ago gets one more try. */
+	sidecar->give_up_ms =
+		clock_mono_ms() + (sidecar->is_away && step == LEAVE ? 0 : GIVE_UP_MS);
 	go(sidecar, step, 0);
 }
 

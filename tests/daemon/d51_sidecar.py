@@ -199,7 +199,7 @@ def check_server_goes(daemon):
     daemon.start()
     daemon.http("PUT", f"/registry/services/web/instances/{sidecar.id}/admin", {"state": "drain"})
     expect_equal(sidecar.shown()["admin"], "drain", "left behind")
-    again = Sidecar(daemon, like=sidecar)
+    again = Sidecar(daemon, "--ttl", "1s", like=sidecar)
     wait_for(lambda: again.shown()["admin"] == "auto", 20, "the old drain is lifted")
     again.process.send_signal(signal.SIGTERM)
     again.wait_exit(3)
