@@ -14,7 +14,7 @@ enum {
 };
 
 struct http {
-	CURLM *multi;
+	CURLM *multi; /* NULL until it is needed */
 	CURL *easy;
 	char *url;
 	uint64_t timeout_ms;
@@ -62,7 +62,6 @@ static bool set_options(struct http *http, const struct http_options *options)
 
 	return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
-	       curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->error) == CURLE_OK &&
@@ -87,12 +86,10 @@ struct http *http_new(const struct http_options *options)
 	buf_init(&token);
 	buf_print(&token, "Bearer %s", options->token ? options->token : "");
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	http->multi = curl_multi_init();
 	http->easy = curl_easy_init();
 	http->url = strdup(options->url);
 	http->timeout_ms = options->timeout_ms;
-	good = http->multi && http->easy && http->url && !token.failed &&
-	       set_options(http, options) &&
+	good = http->easy && http->url && !token.failed && set_options(http, options) &&
 	       add_header(&http->headers, "User-Agent", "rosterctl") &&
 	       add_header(&http->headers, "Expect", "") &&
 	       (!options->token || add_header(&http->headers, "Authorization", token.data));
@@ -114,6 +111,17 @@ void http_free(struct http *http)
 	buf_fini(&http->body);
 	free(http->url);
 	free(http);
+}
+
+/*
+ * The multi handle has descriptors that a program started meanwhile would inherit, so it is made
+ * when there is first something to wait for.
+ */
+static bool has_multi(struct http *http)
+{
+	if (!http->multi)
+		http->multi = curl_multi_init();
+	return http->multi != NULL;
 }
 
 /* ---- One request ---- */
@@ -172,8 +180,8 @@ int http_start(struct http *http, const struct http_request *request)
 	*http->error = '\0';
 	buf_init(&url);
 	buf_print(&url, "%s%s", http->url, request->path);
-	good = !url.failed && make_headers(http, request) && set_body(http, request) &&
-	       set_limits(http, request) &&
+	good = !url.failed && has_multi(http) && make_headers(http, request) &&
+	       set_body(http, request) && set_limits(http, request) &&
 	       curl_easy_setopt(http->easy, CURLOPT_URL, url.data) == CURLE_OK &&
 	       curl_easy_setopt(http->easy, CURLOPT_HTTPHEADER, http->own_headers) == CURLE_OK &&
 	       curl_multi_add_handle(http->multi, http->easy) == CURLM_OK;
@@ -247,6 +255,10 @@ bool http_wait(struct http *http, struct pollfd *fds, unsigned n_fds, int timeou
 	struct curl_waitfd extra[FDS];
 	unsigned n = n_fds < FDS ? n_fds : FDS;
 
+	if (!has_multi(http)) {
+		poll(fds, n_fds, timeout_ms);
+		return false;
+	}
 	if (is_done(http, reply))
 		return true;
 	for (unsigned i = 0; i < n; i++)

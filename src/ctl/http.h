@@ -40,7 +40,7 @@ struct http_reply {
 	char local_ip[64]; /* our end of the connection; empty: not known */
 };
 
-/* NULL: out of memory. Settings are copied. */
+/* NULL: out of memory. Settings are copied. Opens no descriptor yet. */
 struct http *http_new(const struct http_options *options);
 void http_free(struct http *http);
 

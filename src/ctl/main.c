@@ -13,6 +13,7 @@
 
 enum {
 	MESSAGE = 512,
+	TIMEOUT_MAX_MS = 86400000,
 };
 
 static int fail_usage(const char *message, const struct command *command)
@@ -52,8 +53,8 @@ static int run_with_server(const struct command *command, struct call *call)
 	if (!settings_read(&settings, call->args, message, sizeof(message))) {
 		term_say("%s", message);
 	} else if (!text_read_duration(timeout ? timeout : command->timeout, &options.timeout_ms) ||
-		   options.timeout_ms == 0) {
-		term_say("--timeout: '%s' is no duration, such as 30s or 1m30s", timeout);
+		   options.timeout_ms == 0 || options.timeout_ms > TIMEOUT_MAX_MS) {
+		term_say("--timeout: '%s' is no duration of at most a day, such as 30s", timeout);
 	} else {
 		options.url = call->url = settings.url;
 		options.token = settings.token;

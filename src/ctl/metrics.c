@@ -88,10 +88,11 @@ bool metrics_label(const struct metrics_sample *sample, const char *label, char 
 		if (*at++ != '=' || *at++ != '"')
 			return false;
 		for (; *at && *at != '"'; at++) {
-			if (*at == '\\' && at[1])
-				at++;
+			bool is_escaped = *at == '\\' && at[1];
+
+			at += is_escaped;
 			if (is_it && len + 1 < value_size)
-				value[len++] = *at == 'n' && at[-1] == '\\' ? '\n' : *at;
+				value[len++] = is_escaped && *at == 'n' ? '\n' : *at;
 		}
 		if (is_it) {
 			value[len] = '\0';

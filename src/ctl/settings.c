@@ -86,7 +86,7 @@ bool settings_parse(struct settings *settings, const char *text, char *message, 
 	return true;
 }
 
-/* Where the user's own file would be. */
+/* Where the user's own file would be; "" without a home. */
 static void own_path(char *path, size_t path_size)
 {
 	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
@@ -94,7 +94,8 @@ static void own_path(char *path, size_t path_size)
 	if (config && *config)
 		snprintf(path, path_size, "%s/rosterctl.conf", config);
 	else
-		snprintf(path, path_size, "%s/.config/rosterctl.conf", home ? home : "");
+		snprintf(path, path_size, "%s%s", home ? home : "",
+			 home ? "/.config/rosterctl.conf" : "");
 }
 
 /* Reads the first file that is there. */

@@ -159,6 +159,13 @@ def check_exits(daemon):
     sidecar = Sidecar(daemon, "--probe", "somewhere", command=["true"])
     sidecar.wait_exit(2)
 
+    # Nothing of the sidecar's own is left open in the program.
+    fds = os.path.join(sidecar.folder, "fds")
+    sidecar = Sidecar(daemon, command=["sh", "-c", f"ls /proc/self/fd > {fds}"])
+    sidecar.wait_exit(0)
+    with open(fds, encoding="ascii") as file:
+        expect_equal(file.read().split(), ["0", "1", "2", "3"], "descriptors; 3 is what ls reads")
+
     # A program that dies by itself is out at once, without a drain.
     sidecar = Sidecar(daemon)
     sidecar.wait_registered()

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char page[] = "# HELP a_total What.\n# TYPE a_total counter\n"
-			   "a_total 3\na_total{x=\"1\"} 4.5\nb{x=\"q\\\"}\\\\\",y=\"n\\nl\"} 1e3\n"
-			   "broken\nbroken{x=\"\nno_value{} \nc -1 1700000000000\n\nlast 9";
+static const char page[] =
+	"# HELP a_total What.\n# TYPE a_total counter\n"
+	"a_total 3\na_total{x=\"1\"} 4.5\nb{x=\"q\\\"}\\\\\",y=\"n\\nl\\\\n\"} 1e3\n"
+	"broken\nbroken{x=\"\nno_value{} \nc -1 1700000000000\n\nlast 9";
 
 START_TEST(samples_are_found_between_the_rest)
 {
@@ -38,7 +39,7 @@ START_TEST(labels_lose_their_escapes)
 	ck_assert(metrics_label(&sample, "x", value, sizeof(value)));
 	ck_assert_str_eq(value, "q\"}\\");
 	ck_assert(metrics_label(&sample, "y", value, sizeof(value)));
-	ck_assert_str_eq(value, "n\nl");
+	ck_assert_str_eq(value, "n\nl\\n");
 	ck_assert(!metrics_label(&sample, "z", value, sizeof(value)));
 }
 END_TEST
