@@ -209,6 +209,8 @@ def check_server_goes(daemon):
     again = Sidecar(daemon, "--ttl", "1s", like=sidecar)
     wait_for(lambda: again.shown()["admin"] == "auto", 20, "the old drain is lifted")
     again.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: "drained" in again.log(), 20, "the drain")
+    again.process.send_signal(signal.SIGTERM)
     again.wait_exit(3)
 
 
