@@ -16,6 +16,7 @@
 enum {
 	READ_MAX = 1048576, /* what the server takes */
 	PROGRESS_MS = 100,
+	DAY_S = 86400, /* the longest TTL that there is */
 };
 
 /* ---- register ---- */
@@ -262,9 +263,8 @@ int change_drain(const struct call *call)
 
 	if (!json)
 		return status;
-	/* A day is the longest TTL that there is. */
-	if (waits && left_s > 0 && left_s <= 86400)
-		wait_drained(call, left_s);
+	if (waits && left_s > 0)
+		wait_drained(call, left_s < DAY_S ? left_s : DAY_S);
 	if (call->json)
 		return call_print(json);
 	if (waits)

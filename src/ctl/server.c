@@ -43,6 +43,14 @@ static json_t *ask_ready(const struct call *call, enum exit_status *status)
 	return json;
 }
 
+/* A number of things; 0: none, or none that can be. */
+static json_t *count_json(const char *page, const char *name, const char *labels)
+{
+	double value = metrics_value(page, name, labels, 0);
+
+	return json_integer(value > 0 && value < 9e18 ? (json_int_t)value : 0);
+}
+
 /* Adds the numbers that people ask for first; false: out of memory. */
 static bool put_numbers(json_t *json, const char *page)
 {
@@ -58,8 +66,7 @@ static bool put_numbers(json_t *json, const char *page)
 
 		snprintf(labels, sizeof(labels), "status=\"%s\"", statuses[i]);
 		good = good && field_put(instances, statuses[i],
-					 json_integer((json_int_t)metrics_value(
-						 page, "rosterd_instances", labels, 0)));
+					 count_json(page, "rosterd_instances", labels));
 	}
 	good = field_put(json, "instances", instances) && good;
 	for (const char *at = page; metrics_next(&at, &sample);)
@@ -68,14 +75,9 @@ static bool put_numbers(json_t *json, const char *page)
 	return good && field_put(json, "version", json_string(version)) &&
 	       field_put(json, "uptime",
 			 json_real(start > 0 ? (double)clock_wall_ms() / 1000 - start : 0)) &&
-	       field_put(
-		       json, "revision",
-		       json_integer((json_int_t)metrics_value(page, "rosterd_revision", "", 0))) &&
-	       field_put(
-		       json, "services",
-		       json_integer((json_int_t)metrics_value(page, "rosterd_services", "", 0))) &&
-	       field_put(json, "watchers",
-			 json_integer((json_int_t)metrics_value(page, "rosterd_watchers", "", 0)));
+	       field_put(json, "revision", count_json(page, "rosterd_revision", "")) &&
+	       field_put(json, "services", count_json(page, "rosterd_services", "")) &&
+	       field_put(json, "watchers", count_json(page, "rosterd_watchers", ""));
 }
 
 static void put_row(struct columns *columns, const char *name, json_int_t value)

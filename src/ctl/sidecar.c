@@ -299,7 +299,7 @@ static void drain(struct sidecar *sidecar)
 static void on_drained(struct sidecar *sidecar, const struct http_reply *reply, const json_t *json)
 {
 	double left_s = field_real(json, "safe_after_s", 0);
-	uint64_t left_ms = left_s > 0 ? (uint64_t)(left_s * 1000) + 1 : 0;
+	uint64_t left_ms = sidecar->drain_limit_ms;
 
 	if (is_passing(reply->status)) {
 		retry(sidecar, reply);
@@ -311,8 +311,8 @@ static void on_drained(struct sidecar *sidecar, const struct http_reply *reply, 
 		end_program(sidecar);
 		return;
 	}
-	if (left_ms > sidecar->drain_limit_ms)
-		left_ms = sidecar->drain_limit_ms;
+	if (left_s * 1000 < (double)left_ms)
+		left_ms = left_s > 0 ? (uint64_t)(left_s * 1000) + 1 : 0;
 	term_say("%s %s is drained, and ends in %.1f s", sidecar->service, sidecar->id,
 		 (double)left_ms / 1000);
 	sidecar->settled_ms = clock_mono_ms() + left_ms;

@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import signal
+import ssl
 import subprocess
 import threading
 
@@ -313,6 +314,27 @@ def check_settings(tool):
     other.shutdown()
 
 
+def check_tls(tool):
+    """A server is believed only if its certificate is."""
+    cert, key = os.path.join(tool.home, "cert.pem"), os.path.join(tool.home, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert, "-days", "1",
+                    "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"],
+                   check=True, capture_output=True, timeout=30)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), TokenHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"https://127.0.0.1:{server.server_address[1]}"
+    _, err = tool.run("services", "--http", url, status=3, ROSTERD_TOKEN="secret")
+    expect("certificate" in err, err)
+    tool.run("services", "--http", url, "--cacert", cert, ROSTERD_TOKEN="secret")
+    tool.run("services", "--http", url, "--cacert", cert, "--cert", cert, "--key", key,
+             ROSTERD_TOKEN="secret")
+    server.shutdown()
+
+
 def check_usage(tool):
     _, err = tool.run("status", "--http", f"127.0.0.1@{harness.free_port()}", status=3)
     expect("is rosterd running there?" in err, err)
@@ -356,6 +378,7 @@ def check_completion(tool):
 
 
 def main():
+    harness.need("bash", "dig", "openssl")
     tool = Tool(harness.Daemon())
     check_usage(tool)
     check_register(tool)
@@ -370,6 +393,7 @@ def main():
     check_conf(tool)
     check_completion(tool)
     check_settings(tool)
+    check_tls(tool)
     tool.daemon.stop()
 
 

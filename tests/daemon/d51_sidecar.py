@@ -145,6 +145,15 @@ def check_second_signal(daemon):
     sidecar.wait_exit(3)
 
 
+def check_udp(daemon):
+    """Nobody can see from outside whether it listens."""
+    sidecar = Sidecar(daemon, "--protocol", "udp", "--ip", "127.0.0.1", listens=False)
+    expect_equal(sidecar.wait_registered()["protocol"], "udp", "registered at once")
+    sidecar.wait_note("started")
+    sidecar.process.send_signal(signal.SIGTERM)
+    sidecar.wait_exit(3)
+
+
 def check_exits(daemon):
     sidecar = Sidecar(daemon, command=["sh", "-c", "exit 42"])
     sidecar.wait_exit(42)
@@ -224,10 +233,11 @@ def check_killed(daemon):
 
 
 def main():
-    harness.need("ps")
+    harness.need("dig", "ps")
     daemon = harness.Daemon()
     check_life(daemon)
     check_second_signal(daemon)
+    check_udp(daemon)
     check_exits(daemon)
     check_server_goes(daemon)
     check_killed(daemon)
