@@ -68,7 +68,8 @@ static bool put_spec(json_t *json, const struct check_spec *spec)
 {
 	bool is_http = spec->kind == CHECK_HTTP || spec->kind == CHECK_HTTPS;
 
-	if (!put(json, "kind", json_string(record_check_kind_name(spec->kind))))
+	if (!put(json, "kind", json_string(record_check_kind_name(spec->kind))) ||
+	    !put(json, "initial", json_string(health_status_name(spec->initial))))
 		return false;
 	if (spec->kind == CHECK_TTL)
 		return put(json, "ttl", seconds_json(spec->ttl_ms));
