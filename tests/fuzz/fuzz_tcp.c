@@ -73,7 +73,7 @@ static void start(void)
 	fd = listen_tcp_shared(&door);
 	/* Connections get it from the socket that accepts them. */
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)) != 0 ||
-	    !tcp_new(worker, fd))
+	    !tcp_new(worker, fd, NULL))
 		abort();
 	answer_init(&alone, world.catalog, &alone_counters, &world.identity);
 }
