@@ -266,9 +266,10 @@ class Load:
         """The registry has what was acknowledged, and nothing else; it is what is known then."""
         status, reply = self.daemon.http("GET", "/registry/services")
         expect(status == 200, f"services: {status}")
-        services = {one["service"]: one for one in reply["services"]}
         for number, known in enumerate(self.known):
-            self.check_service(services.get(f"w{number}"), number, known)
+            found, service = self.daemon.http("GET", f"/registry/services/w{number}")
+            expect(found in (200, 404), f"w{number}: {found}")
+            self.check_service(service if found == 200 else None, number, known)
         return reply["revision"]
 
     @staticmethod
