@@ -23,8 +23,8 @@ FAMILIES = {
         dns_queries dns_zone_queries dns_replies dns_dropped dns_rate_slipped dns_amplified
         tls_handshakes dns_truncated dns_cookies dns_tcp_connections dns_tcp_idle http_requests
         access_denied registrations heartbeats deregistrations store_commits store_commit_seconds
-        store_copy_errors
-        expiries changes_refused pauses_credited checks policy_acts names_published reloads limit_hit""",
+        store_copy_errors expiries changes_refused pauses_credited checks checks_not_run policy_acts
+        names_published reloads limit_hit""",
     "gauge": """services instances admin_instances revision watchers store_degraded store_bytes
         build_info""",
     "histogram": "dns_answer_seconds control_round_seconds",
