@@ -223,6 +223,23 @@ def check_server_goes(daemon):
     again.wait_exit(3)
 
 
+# Ends when somebody has connected three times in this network namespace.
+PATIENT = "until [ $(awk '/^Tcp: [0-9]/ { print $6 }' /proc/net/snmp) -ge 3 ]; do :; done"
+
+
+def check_own_connection():
+    """Where the kernel has but one port to connect from, a look at that port meets itself."""
+    harness.need("ip", "unshare")
+    if subprocess.run(["unshare", "-n", "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+        return  # not for us
+    script = ("ip link set lo up && echo 40000 40000 >/proc/sys/net/ipv4/ip_local_port_range && "
+              "exec \"$0\" run --http 127.0.0.1:1 --name web --port 40000 --ip 127.0.0.1 -- "
+              "sh -c \"$1\"")
+    done = subprocess.run(["unshare", "-n", "sh", "-c", script, ROSTERCTL, PATIENT],
+                          capture_output=True, text=True, timeout=60, check=False)
+    expect_equal((done.returncode, done.stderr), (0, ""), "nobody listens, so nothing is registered")
+
+
 def check_killed(daemon):
     """A sidecar that is killed does not leave its program behind."""
     sidecar = Sidecar(daemon)
@@ -241,6 +258,7 @@ def main():
     check_exits(daemon)
     check_server_goes(daemon)
     check_killed(daemon)
+    check_own_connection()
     daemon.stop()
 
 
