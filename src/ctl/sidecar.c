@@ -368,8 +368,24 @@ static void stop_connecting(struct sidecar *sidecar)
 	sidecar->connecting = -1;
 }
 
+/*
+ * Where nobody listens, a connection to a port that the kernel also gives to clients can come to
+ * meet itself (RFC 9293 3.5, simultaneous open).
+ */
+static bool is_self_connected(int fd)
+{
+	struct sockaddr_storage own = { .ss_family = AF_UNSPEC }, peer = { .ss_family = AF_INET };
+	socklen_t own_len = sizeof(own), peer_len = sizeof(peer);
+
+	return getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 && own_len == peer_len &&
+	       memcmp(&own, &peer, own_len) == 0;
+}
+
 static void on_connected(struct sidecar *sidecar, int error)
 {
+	if (!error && is_self_connected(sidecar->connecting))
+		error = EADDRINUSE;
 	stop_connecting(sidecar);
 	if (error)
 		again(sidecar, LOOK_MIN_MS, LOOK_MAX_MS);
