@@ -33,10 +33,10 @@
  *         identity: ops.example.net
  *         admin: "*"
  *
- * Keys stand in tables (conf_file.c) that parsing and the error for an unknown key share; flags in
- * one (conf_flags.c) that parsing and --help share. Flags win over the file. Relative paths in the
- * file are relative to its folder, a zone's `file` to zone-dir; flags and defaults to the working
- * directory.
+ * Keys stand in tables (conf_file.c, conf_access.c) that parsing and the error for an unknown key
+ * share; flags in one (conf_flags.c) that parsing and --help share. Flags win over the file.
+ * Relative paths in the file are relative to its folder, a zone's `file` to zone-dir; flags and
+ * defaults to the working directory.
  *
  * A filter is {tag: TAG} or {meta: {key: KEY, value: VALUE}}. zone-dir is `zones` beside the file
  * if not said, and without a file ROSTERD_SYSCONFDIR/zones.
