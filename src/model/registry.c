@@ -8,15 +8,13 @@
 #include "model/registry_dirty.h"
 #include "model/registry_group.h"
 #include "model/registry_index.h"
-#include "model/stored.h"
+#include "model/registry_instance.h"
+#include "model/registry_restore.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	/* While a service's TTL counts down, how often renewals may make it be worked out again. */
-	REFRESH_MS = 250,
 	/* Deadlines that registry_expire() takes in one go: with their compile some 2 ms. */
 	EXPIRE_MAX = 500,
 	/* But so large a part of a service, for each part of it costs a compile of the whole. */
@@ -91,23 +89,7 @@ uint32_t registry_ttl_s(const struct registry *registry, const struct service *s
 	return service->ttl_s ? service->ttl_s : registry->options.ttl_s;
 }
 
-/* ---- Services and instances ---- */
-
-static struct service *new_service(struct registry *registry, const char *name)
-{
-	struct service *service = calloc(1, sizeof(*service) + strlen(name) + 1);
-
-	if (!service)
-		return NULL;
-	service->deadline.kind = DEADLINE_SERVICE;
-	service->stable_until_ms = UINT64_MAX;
-	service->name = strcpy((char *)(service + 1), name);
-	if (table_insert(registry->services, registry_index_hash_name(registry, name), service)) {
-		free(service);
-		return NULL;
-	}
-	return service;
-}
+/* ---- Services ---- */
 
 /* Frees a service without instances and groups, not dirty. */
 static void drop_service(struct registry *registry, struct service *service)
@@ -118,18 +100,6 @@ static void drop_service(struct registry *registry, struct service *service)
 	free(service->instances);
 	free(service->groups);
 	free(service);
-}
-
-static void free_instance(struct instance *instance)
-{
-	if (!instance)
-		return;
-	for (size_t i = 0; instance->checks && i < instance->registration->n_checks; i++)
-		registry_check_free(instance->checks[i]);
-	free(instance->checks);
-	free(instance->output);
-	free(instance->registration);
-	free(instance);
 }
 
 void registry_clean(struct registry *registry, struct service *service)
@@ -146,7 +116,7 @@ void registry_clean(struct registry *registry, struct service *service)
 
 		instance->is_leaving = false;
 		if (instance->dirt == INSTANCE_GONE)
-			free_instance(instance);
+			registry_instance_free(instance);
 		else
 			instance->dirt = INSTANCE_CLEAN;
 		instance = next;
@@ -163,179 +133,7 @@ void registry_clean(struct registry *registry, struct service *service)
 		drop_service(registry, service);
 }
 
-static enum status instance_status(const struct instance *instance)
-{
-	enum status status = instance->reported;
-
-	for (size_t i = 0; i < instance->registration->n_checks; i++)
-		status = health_worst(status, instance->checks[i]->health.status);
-	return status;
-}
-
-/*
- * An instance's deadline comes up twice a lease: where the TTL begins to count down, to see whether
- * the lease was renewed since, and at the end. Heartbeats in between move nothing in the heap.
- */
-static void arm_lease(struct registry *registry, struct instance *instance, uint64_t now_ms)
-{
-	uint64_t ttl_ms = registry_ttl_s(registry, instance->service) * UINT64_C(1000);
-	uint64_t end_ms = instance->lease_end_ms;
-
-	if (end_ms)
-		deadline_set(&registry->deadlines, &instance->deadline,
-			     end_ms > now_ms + ttl_ms ? end_ms - ttl_ms : end_ms);
-	else
-		deadline_cancel(&registry->deadlines, &instance->deadline);
-}
-
-static void renew_lease(struct registry *registry, struct instance *instance, uint64_t now_ms)
-{
-	uint64_t ttl_ms = registry_ttl_s(registry, instance->service) * UINT64_C(1000);
-	uint64_t old_end_ms = instance->lease_end_ms;
-
-	if (!old_end_ms)
-		return;
-	instance->lease_end_ms = now_ms + instance->registration->lease_ms;
-	if (old_end_ms <= now_ms + ttl_ms) {
-		registry_dirty_instance(registry, instance, INSTANCE_RENEWED);
-		arm_lease(registry, instance, now_ms);
-	}
-}
-
-/* Deadlines moved later: the service needs care only if its TTL already counts down. */
-static void touch_countdown(struct registry *registry, struct service *service, uint64_t now_ms)
-{
-	uint64_t ttl_ms = registry_ttl_s(registry, service) * UINT64_C(1000);
-
-	if (service->stable_until_ms <= now_ms + ttl_ms && !service->deadline.position)
-		deadline_set(&registry->deadlines, &service->deadline, now_ms + REFRESH_MS);
-}
-
-/* An instance enters (1) or leaves (-1) the counts, as it is. */
-static void tally(struct registry *registry, const struct instance *instance, int n)
-{
-	registry->n_by_status[instance->status] += (size_t)n;
-	registry->n_by_admin[instance->admin] += (size_t)n;
-}
-
-/*
- * To be called where an instance may have ceased to serve, and before the revision that this takes.
- * `now_ms` is never 0.
- */
-static void note_served(struct registry *registry, struct instance *instance, bool served,
-			uint64_t now_ms)
-{
-	if (!served || policy_serves(instance))
-		return;
-	if (registry->ceased_ms != now_ms) {
-		registry->ceased_ms = now_ms;
-		registry->ceased_revision = registry->revision + 1;
-	}
-	instance->served_until = registry->ceased_revision;
-}
-
-/* Takes the next revision for a change, and tells of it. `instance` may be NULL. */
-static void revise(struct registry *registry, enum event_kind kind, struct service *service,
-		   struct instance *instance)
-{
-	service->revision = ++registry->revision;
-	if (instance)
-		instance->modified = registry->revision;
-	if (registry->options.changed)
-		registry->options.changed(registry->options.cookie, kind, service, instance);
-}
-
-/* A status may have changed: if so a revision, and all groups of the instance are dirty. */
-static void restate(struct registry *registry, struct instance *instance, uint64_t now_ms)
-{
-	enum status status = instance_status(instance);
-	bool served = policy_serves(instance);
-
-	if (status == instance->status) {
-		touch_countdown(registry, instance->service, now_ms);
-		return;
-	}
-	tally(registry, instance, -1);
-	instance->status = status;
-	tally(registry, instance, 1);
-	note_served(registry, instance, served, now_ms);
-	revise(registry, EVENT_STATUS, instance->service, instance);
-	registry_dirty_refresh(registry, instance->service);
-	if (served != policy_serves(instance))
-		registry_group_touch(registry, instance->service, instance->registration, 0);
-}
-
-static void remove_instance(struct registry *registry, struct instance *instance,
-			    enum event_kind kind)
-{
-	struct service *service = instance->service;
-	struct registration *registration = instance->registration;
-
-	tally(registry, instance, -1);
-	for (size_t i = 0; i < registration->n_checks; i++)
-		registry_check_stop(registry, instance->checks[i]);
-	deadline_cancel(&registry->deadlines, &instance->deadline);
-	table_remove(registry->instances,
-		     registry_index_hash_instance(registry, service, registration->label),
-		     instance);
-	service->instances[instance->position] = service->instances[--service->n_instances];
-	service->instances[instance->position]->position = instance->position;
-	if (service->n_instances == 0) {
-		/* Should it be back before the next compile, it begins anew all the same. */
-		service->ttl_s = service->answer_limit = service->panic_ppm = 0;
-		service->failure = FAILURE_EMPTY;
-		registry->n_services--;
-	}
-	registry_group_touch(registry, service, registration, -1);
-	registry_group_touch_namesake(registry, service, registration->label);
-	registry_dirty_instance(registry, instance, INSTANCE_GONE);
-	registry_dirty_refresh(registry, service);
-	revise(registry, kind, service, instance);
-}
-
 /* ---- Registering ---- */
-
-/* Makes room for the deadlines of one more instance or of other checks. */
-static int reserve_deadlines(struct registry *registry, const struct registration *registration)
-{
-	return deadline_heap_reserve(&registry->deadlines, table_count(registry->instances) +
-								   table_count(registry->services) +
-								   registry->n_ttl_checks +
-								   registration->n_checks + 1);
-}
-
-/* Makes room for one more instance of the service. */
-static int reserve(struct service *service)
-{
-	if (service->n_instances == service->cap_instances) {
-		uint32_t cap = service->cap_instances ? service->cap_instances * 2 : 4;
-		struct instance **instances =
-			realloc(service->instances, cap * sizeof(struct instance *));
-
-		if (!instances)
-			return -1;
-		service->instances = instances;
-		service->cap_instances = cap;
-	}
-	return 0;
-}
-
-static enum registry_result no_memory(struct outcome *outcome)
-{
-	return registry_admit_refuse(outcome, REGISTRY_NO_MEMORY, "out of memory");
-}
-
-/* The common end of creating, updating and restoring: lease, checks, what is dirty. */
-static void settle(struct registry *registry, struct instance *instance, uint64_t now_ms)
-{
-	uint32_t lease_ms = instance->registration->lease_ms;
-
-	instance->lease_end_ms = lease_ms ? now_ms + lease_ms : 0;
-	arm_lease(registry, instance, now_ms);
-	registry_check_arm(registry, instance, now_ms);
-	registry_dirty_instance(registry, instance, INSTANCE_CHANGED);
-	registry_dirty_refresh(registry, instance->service);
-}
 
 /* The newest wish for a TTL is the service's. */
 static void wish_ttl(struct registry *registry, struct service *service, uint32_t ttl_s)
@@ -346,63 +144,19 @@ static void wish_ttl(struct registry *registry, struct service *service, uint32_
 	registry_dirty_names(registry, service);
 }
 
-/* A new instance, without a status, lease and revision yet. NULL when out of memory. */
-static struct instance *add_instance(struct registry *registry,
-				     const struct registration *registration)
-{
-	struct service *service = registry_index_service(registry, registration->service);
-	struct registration *packed = NULL;
-	struct instance *instance = NULL;
-	struct registry_group_list groups;
-	struct check **checks = NULL;
-
-	if (!service)
-		service = new_service(registry, registration->service);
-	if (!service)
-		return NULL;
-	/* Should anything fail below, the next compile finds the service empty and clears it. */
-	registry_dirty_service(registry, service);
-	packed = record_pack(registration, service->name);
-	instance = calloc(1, sizeof(*instance));
-	if (!packed || !instance || reserve(service) || reserve_deadlines(registry, registration) ||
-	    registry_group_make(registry, service, registration, &groups))
-		goto no_memory;
-	instance->service = service;
-	instance->deadline.kind = DEADLINE_INSTANCE;
-	if (registry_check_make(registry, instance, registration, &checks))
-		goto no_memory;
-	if (table_insert(registry->instances,
-			 registry_index_hash_instance(registry, service, registration->label),
-			 instance))
-		goto no_memory;
-	registry_check_install(registry, instance, packed, checks);
-	instance->position = (uint32_t)service->n_instances;
-	service->instances[service->n_instances++] = instance;
-	if (service->n_instances == 1)
-		registry->n_services++;
-	registry_group_join(registry, &groups);
-	registry_group_touch_namesake(registry, service, registration->label);
-	return instance;
-no_memory:
-	registry_check_unmake(registry, checks, registration->n_checks);
-	free(packed);
-	free(instance);
-	return NULL;
-}
-
 static enum registry_result create(struct registry *registry,
 				   const struct registration *registration, uint64_t now_ms,
 				   struct outcome *outcome)
 {
-	struct instance *instance = add_instance(registry, registration);
+	struct instance *instance = registry_instance_add(registry, registration);
 
 	if (!instance)
-		return no_memory(outcome);
-	instance->status = instance_status(instance);
-	tally(registry, instance, 1);
-	revise(registry, EVENT_REGISTERED, instance->service, instance);
+		return registry_admit_no_memory(outcome);
+	instance->status = registry_instance_status(instance);
+	registry_instance_tally(registry, instance, 1);
+	registry_instance_revise(registry, EVENT_REGISTERED, instance->service, instance);
 	instance->created = instance->modified;
-	settle(registry, instance, now_ms);
+	registry_instance_settle(registry, instance, now_ms);
 	wish_ttl(registry, instance->service, registration->ttl_s);
 	outcome->instance = instance;
 	return REGISTRY_CREATED;
@@ -426,23 +180,23 @@ static enum registry_result update(struct registry *registry, struct instance *i
 	struct registry_group_list groups;
 	struct check **checks;
 
-	if (!packed || reserve_deadlines(registry, registration) ||
+	if (!packed || registry_instance_reserve(registry, registration) ||
 	    registry_group_make(registry, service, registration, &groups) ||
 	    registry_check_make(registry, instance, registration, &checks)) {
 		free(packed);
-		return no_memory(outcome);
+		return registry_admit_no_memory(outcome);
 	}
 	registry_group_join(registry, &groups);
 	registry_group_touch(registry, service, instance->registration, -1);
 	registry_group_touch_namesake(registry, service, registration->label);
 	registry_check_install(registry, instance, packed, checks);
 	forget_report(instance);
-	tally(registry, instance, -1);
-	instance->status = instance_status(instance);
-	tally(registry, instance, 1);
-	note_served(registry, instance, served, now_ms);
-	revise(registry, EVENT_UPDATED, service, instance);
-	settle(registry, instance, now_ms);
+	registry_instance_tally(registry, instance, -1);
+	instance->status = registry_instance_status(instance);
+	registry_instance_tally(registry, instance, 1);
+	registry_instance_note_served(registry, instance, served, now_ms);
+	registry_instance_revise(registry, EVENT_UPDATED, service, instance);
+	registry_instance_settle(registry, instance, now_ms);
 	wish_ttl(registry, service, registration->ttl_s);
 	outcome->instance = instance;
 	return REGISTRY_UPDATED;
@@ -453,8 +207,8 @@ static enum registry_result renew(struct registry *registry, struct instance *in
 				  uint64_t now_ms, struct outcome *outcome)
 {
 	forget_report(instance);
-	renew_lease(registry, instance, now_ms);
-	restate(registry, instance, now_ms);
+	registry_instance_renew_lease(registry, instance, now_ms);
+	registry_instance_restate(registry, instance, now_ms);
 	outcome->instance = instance;
 	return REGISTRY_UPDATED;
 }
@@ -481,92 +235,6 @@ static enum registry_result apply_register(struct registry *registry, const stru
 	if (result == REGISTRY_CREATED || result == REGISTRY_UPDATED)
 		record_registration_free(registration);
 	return result;
-}
-
-/* ---- Restoring ---- */
-
-static bool is_out(enum admin admin)
-{
-	return admin == ADMIN_DOWN || admin == ADMIN_DRAIN;
-}
-
-/* When the last answer of the process before has expired, whoever it named; 0: there was none. */
-static uint64_t inherited_end_ms(const struct registry *registry, const struct service *service)
-{
-	uint64_t ttl_ms = registry_ttl_s(registry, service) * UINT64_C(1000);
-
-	return registry->restored_ms ? registry->restored_ms + ttl_ms : 0;
-}
-
-/* Those who are out of service were perhaps not yet out of use. */
-static void restore_safe_after(const struct registry *registry, const struct service *service)
-{
-	for (size_t i = 0; i < service->n_instances; i++)
-		if (is_out(service->instances[i]->admin))
-			service->instances[i]->safe_after_ms = inherited_end_ms(registry, service);
-}
-
-void registry_set_inherited(struct registry *registry, uint64_t now_ms)
-{
-	const struct service *service;
-	size_t position = 0;
-
-	registry->restored_ms = now_ms;
-	while ((service = registry_next_service(registry, &position)))
-		restore_safe_after(registry, service);
-}
-
-/* What was last known of an instance's checks. */
-static void restore_checks(struct instance *instance, const struct stored_state *state)
-{
-	for (size_t i = 0; i < instance->registration->n_checks && i < state->n_checks; i++) {
-		struct health *health = &instance->checks[i]->health;
-
-		health->status = state->checks[i].status;
-		health->has_run = state->checks[i].has_run;
-	}
-}
-
-static enum registry_result apply_restore(struct registry *registry,
-					  const struct change_restore *restore, uint64_t now_ms,
-					  struct outcome *outcome)
-{
-	enum registry_result result =
-		registry_admit_instance(registry, restore->registration, outcome);
-	const struct stored_state *state = restore->state;
-	struct instance *instance;
-
-	outcome->instance = NULL;
-	if (result == REGISTRY_UPDATED)
-		return registry_admit_refuse(outcome, REGISTRY_CONFLICT, "is there already");
-	if (result != REGISTRY_CREATED)
-		return result;
-	instance = add_instance(registry, restore->registration);
-	if (!instance)
-		return no_memory(outcome);
-	if (state) {
-		instance->admin = state->admin;
-		instance->reported = state->reported;
-		/* Of another registry's revisions the order cannot be known. */
-		instance->served_until = state->served_until < registry->revision
-						 ? state->served_until
-						 : registry->revision;
-		restore_checks(instance, state);
-	}
-	instance->status = instance_status(instance);
-	tally(registry, instance, 1);
-	instance->created = instance->modified = registry->revision;
-	instance->service->revision = registry->revision;
-	settle(registry, instance, now_ms);
-	/* Nothing of the service is compiled yet, so nobody has to be told. */
-	if (instance->registration->ttl_s)
-		instance->service->ttl_s = instance->registration->ttl_s;
-	registry->restored_ms = now_ms;
-	if (is_out(instance->admin))
-		instance->safe_after_ms = inherited_end_ms(registry, instance->service);
-	record_registration_free(restore->registration);
-	outcome->instance = instance;
-	return REGISTRY_CREATED;
 }
 
 /* ---- Other changes ---- */
@@ -627,8 +295,8 @@ static enum registry_result apply_heartbeat(struct registry *registry, const str
 	/* Whether its checks can bring it back depends on it. */
 	if (changed)
 		registry_dirty_refresh(registry, service);
-	renew_lease(registry, instance, now_ms);
-	restate(registry, instance, now_ms);
+	registry_instance_renew_lease(registry, instance, now_ms);
+	registry_instance_restate(registry, instance, now_ms);
 	outcome->instance = instance;
 	return REGISTRY_UPDATED;
 }
@@ -643,7 +311,7 @@ static enum registry_result apply_deregister(struct registry *registry, const st
 	if (!instance)
 		return registry_admit_refuse(outcome, REGISTRY_NOT_FOUND, "no such instance");
 	counters_add(&registry->options.counters->deregistrations, 1);
-	remove_instance(registry, instance, EVENT_DEREGISTERED);
+	registry_instance_remove(registry, instance, EVENT_DEREGISTERED);
 	return REGISTRY_UPDATED;
 }
 
@@ -663,7 +331,7 @@ static enum registry_result apply_check_result(struct registry *registry,
 	check->latency_ms = result->latency_ms;
 	registry_check_set_output(&check->output, result->output);
 	health_step(&check->health, check->spec->rise, check->spec->fall, result->passed);
-	restate(registry, check->instance, now_ms);
+	registry_instance_restate(registry, check->instance, now_ms);
 	outcome->instance = check->instance;
 	return REGISTRY_UPDATED;
 }
@@ -683,9 +351,9 @@ static enum registry_result apply_policy(struct registry *registry, const struct
 	service->failure = wanted.failure;
 	service->panic_ppm = wanted.panic_ppm;
 	if (change->kind == CHANGE_POLICY)
-		revise(registry, EVENT_POLICY, service, NULL);
+		registry_instance_revise(registry, EVENT_POLICY, service, NULL);
 	else
-		restore_safe_after(registry, service);
+		registry_restore_safe_after(registry, service);
 	registry_dirty_names(registry, service);
 	registry_dirty_refresh(registry, service);
 	return REGISTRY_UPDATED;
@@ -709,16 +377,16 @@ static enum registry_result apply_admin(struct registry *registry, const struct 
 	served = policy_serves(instance);
 	if (before == change->admin.admin)
 		return REGISTRY_UPDATED;
-	tally(registry, instance, -1);
+	registry_instance_tally(registry, instance, -1);
 	instance->admin = change->admin.admin;
-	tally(registry, instance, 1);
-	note_served(registry, instance, served, now_ms);
-	revise(registry, EVENT_ADMIN, service, instance);
+	registry_instance_tally(registry, instance, 1);
+	registry_instance_note_served(registry, instance, served, now_ms);
+	registry_instance_revise(registry, EVENT_ADMIN, service, instance);
 	registry_dirty_refresh(registry, service);
-	if (is_out(before) && is_out(instance->admin))
+	if (registry_restore_is_out(before) && registry_restore_is_out(instance->admin))
 		return REGISTRY_UPDATED;
-	instance->is_leaving = is_out(instance->admin);
-	instance->safe_after_ms = inherited_end_ms(registry, service);
+	instance->is_leaving = registry_restore_is_out(instance->admin);
+	instance->safe_after_ms = registry_restore_inherited_ms(registry, service);
 	registry_dirty_instance(registry, instance, INSTANCE_RENEWED);
 	registry_group_touch(registry, service, instance->registration, 0);
 	return REGISTRY_UPDATED;
@@ -750,7 +418,8 @@ enum registry_result registry_apply(struct registry *registry, const struct chan
 		outcome->result = apply_admin(registry, change, now_ms, outcome);
 		break;
 	case CHANGE_RESTORE:
-		outcome->result = apply_restore(registry, &change->restore, now_ms, outcome);
+		outcome->result =
+			registry_restore_apply(registry, &change->restore, now_ms, outcome);
 		break;
 	}
 	return outcome->result;
@@ -762,11 +431,11 @@ static void on_lease_deadline(struct registry *registry, struct instance *instan
 {
 	if (instance->lease_end_ms <= now_ms) {
 		counters_add(&registry->options.counters->expiries, 1);
-		remove_instance(registry, instance, EVENT_EXPIRED);
+		registry_instance_remove(registry, instance, EVENT_EXPIRED);
 		return;
 	}
 	registry_dirty_instance(registry, instance, INSTANCE_RENEWED);
-	arm_lease(registry, instance, now_ms);
+	registry_instance_arm_lease(registry, instance, now_ms);
 }
 
 static void on_check_deadline(struct registry *registry, struct check *check, uint64_t now_ms)
@@ -774,7 +443,7 @@ static void on_check_deadline(struct registry *registry, struct check *check, ui
 	if (!registry_check_on_deadline(registry, check, now_ms))
 		return;
 	registry_dirty_refresh(registry, check->instance->service);
-	restate(registry, check->instance, now_ms);
+	registry_instance_restate(registry, check->instance, now_ms);
 }
 
 /* Does what is due at a deadline that was taken. Returns how many go in one go, where it is. */
@@ -861,11 +530,11 @@ static void free_service(struct service *service)
 		struct instance *next = gone->dirty_next;
 
 		if (gone->dirt == INSTANCE_GONE)
-			free_instance(gone);
+			registry_instance_free(gone);
 		gone = next;
 	}
 	for (size_t i = 0; i < service->n_instances; i++)
-		free_instance(service->instances[i]);
+		registry_instance_free(service->instances[i]);
 	for (size_t i = 0; i < service->n_groups; i++)
 		free(service->groups[i]);
 	free(service->instances);

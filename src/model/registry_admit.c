@@ -18,6 +18,11 @@ enum registry_result registry_admit_refuse(struct outcome *outcome, enum registr
 	return result;
 }
 
+enum registry_result registry_admit_no_memory(struct outcome *outcome)
+{
+	return registry_admit_refuse(outcome, REGISTRY_NO_MEMORY, "out of memory");
+}
+
 enum registry_result registry_admit_instance(const struct registry *registry,
 					     const struct registration *registration,
 					     struct outcome *outcome)

@@ -13,6 +13,9 @@ enum registry_result registry_admit_refuse(struct outcome *outcome, enum registr
 					   const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Returns REGISTRY_NO_MEMORY. */
+enum registry_result registry_admit_no_memory(struct outcome *outcome);
+
 /*
  * What keeps an instance from being there beside the others: another id's label, or too many
  * instances. Else REGISTRY_UPDATED, and outcome->instance is the one with this id; or
