@@ -61,10 +61,11 @@ struct commit {
 	struct keys flight_keys;
 
 	/*
-	 * Hashes of what the batch that is being made, or is with the store, has writes for; 0: a
-	 * free place.
+	 * Hashes of what the batch that is being made, or is with the store, has writes for, with
+	 * the store also of the keys that it has whole; 0: a free place.
 	 */
 	uint64_t touched[1u << TOUCHED_BITS];
+	size_t n_departures; /* deregistrations in it */
 
 	enum state state;
 	uint64_t since_ms; /* not WELL since then */
@@ -138,15 +139,35 @@ static bool is_touched(struct commit *commit, const struct subject *subject)
 	return subject->is_policy && *touched_place(commit, key_hash(commit, subject->service, ""));
 }
 
-static bool is_any_touched(struct commit *commit, const struct api_write *write)
+/* No instance has this id: it marks that one of the service's is deregistered. */
+static const char departed[] = "\x01";
+
+/*
+ * Whether the batch may take the last instance that the service has: whatever is registered then is
+ * the first of another service, which has none of this one's policy.
+ */
+static bool may_end_service(struct commit *commit, const struct change *change)
+{
+	const struct service *service;
+
+	if (change->kind != CHANGE_REGISTER ||
+	    !*touched_place(commit, key_hash(commit, change->registration->service, departed)))
+		return false;
+	service = registry_find_service(commit->options.registry, change->registration->service);
+	return service && service->n_instances <= commit->n_departures;
+}
+
+/* Whether the batch has something that is to be on disk, and applied, before this write is. */
+static bool is_to_wait(struct commit *commit, const struct api_write *write)
 {
 	for (size_t i = 0; i < write->n; i++) {
+		const struct change *change = &write->slots[i].change;
 		struct subject subject;
 
 		if (write->slots[i].status)
 			continue;
-		subject = subject_of(&write->slots[i].change);
-		if (is_touched(commit, &subject))
+		subject = subject_of(change);
+		if (is_touched(commit, &subject) || may_end_service(commit, change))
 			return true;
 	}
 	return false;
@@ -163,19 +184,34 @@ static bool changes_policy(const struct commit *commit, const struct change *cha
 	return !service || service->ttl_s != change->registration->ttl_s;
 }
 
+static void touch_key(struct commit *commit, const char *service, const char *id)
+{
+	uint64_t hash = key_hash(commit, service, id);
+
+	*touched_place(commit, hash) = hash;
+}
+
 static void touch(struct commit *commit, const struct change *change)
 {
 	const struct subject subject = subject_of(change);
-	uint64_t hash;
 
-	if (subject.id) {
-		hash = key_hash(commit, subject.service, subject.id);
-		*touched_place(commit, hash) = hash;
+	if (subject.id)
+		touch_key(commit, subject.service, subject.id);
+	if (subject.is_policy && changes_policy(commit, change))
+		touch_key(commit, subject.service, "");
+	if (change->kind == CHANGE_DEREGISTER) {
+		touch_key(commit, subject.service, departed);
+		commit->n_departures++;
 	}
-	if (subject.is_policy && changes_policy(commit, change)) {
-		hash = key_hash(commit, subject.service, "");
-		*touched_place(commit, hash) = hash;
-	}
+}
+
+/* Whether what is stored of that may still be what a write that failed left there. */
+static bool is_owed(const struct commit *commit, const struct subject *subject)
+{
+	return (subject->id &&
+		commit_backlog_has_whole(commit->backlog, subject->service, subject->id)) ||
+	       (subject->is_policy &&
+		commit_backlog_has_whole(commit->backlog, subject->service, ""));
 }
 
 /* ---- Making a batch ---- */
@@ -216,21 +252,38 @@ static void forget_former(struct commit *commit, struct commit_put *put,
 		put_key_now(commit, put, subject->service, "");
 }
 
+/*
+ * What is acknowledged, even that all is so already, is on disk: not only in the backlog, of which
+ * the batch perhaps has another part.
+ */
+static void put_owed(struct commit *commit, struct commit_put *put, const struct subject *subject)
+{
+	if (!is_owed(commit, subject))
+		return;
+	if (subject->id)
+		put_key_now(commit, put, subject->service, subject->id);
+	if (subject->is_policy)
+		put_key_now(commit, put, subject->service, "");
+}
+
 static void put_slot(struct commit *commit, struct commit_put *put, struct api_write *write,
 		     size_t i)
 {
 	const struct change *change = &write->slots[i].change;
 	const struct subject subject = subject_of(change);
+	const bool is_first = !is_touched(commit, &subject);
 	struct outcome outcome;
 	bool changes;
 
 	registry_admit(commit->options.registry, change, &outcome, &changes);
+	if (is_first)
+		put_owed(commit, put, &subject);
 	if (outcome.result != REGISTRY_CREATED && outcome.result != REGISTRY_UPDATED) {
 		native_write_deny(write, i, &outcome);
 		return;
 	}
 	/* What says nothing new is written all the same if a slot before it changed that. */
-	if (!changes && !is_touched(commit, &subject))
+	if (!changes && is_first)
 		return;
 	if (outcome.result == REGISTRY_CREATED)
 		forget_former(commit, put, &subject);
@@ -244,10 +297,11 @@ static void put_writes(struct commit *commit, struct commit_put *put)
 	struct waiting *waiting;
 
 	memset(commit->touched, 0, sizeof(commit->touched));
+	commit->n_departures = 0;
 	while (put->n < LIMIT_STORE_BATCH && (waiting = STAILQ_FIRST(&commit->waiting))) {
 		struct api_write *write = waiting->write;
 
-		if (is_any_touched(commit, write))
+		if (is_to_wait(commit, write))
 			break;
 		STAILQ_REMOVE_HEAD(&commit->waiting, entry);
 		STAILQ_INSERT_TAIL(&commit->flight_writes, waiting, entry);
@@ -257,6 +311,16 @@ static void put_writes(struct commit *commit, struct commit_put *put)
 			if (!write->slots[i].status)
 				put_slot(commit, put, write, i);
 	}
+}
+
+/* Not before all writes are in it: none has to wait for a key of its own batch. */
+static void touch_keys(struct commit *commit)
+{
+	const struct commit_key *key;
+
+	TAILQ_FOREACH(key, &commit->flight_keys, place)
+	if (key->work == COMMIT_WHOLE)
+		touch_key(commit, key->service, key->id);
 }
 
 /* ---- What became of a batch ---- */
@@ -457,6 +521,7 @@ static void start_batch(struct commit *commit)
 	commit->n_flight_writes = 0;
 	put_backlog(commit, &put);
 	put_writes(commit, &put);
+	touch_keys(commit);
 	if (commit_put_failed(&put)) {
 		fail(commit, ENOMEM);
 	} else if (put.n == 0 && commit->state == WELL) {
@@ -575,7 +640,7 @@ bool commit_is_behind(struct commit *commit, const struct change *change)
 {
 	const struct subject subject = subject_of(change);
 
-	return !STAILQ_EMPTY(&commit->waiting) ||
+	return !STAILQ_EMPTY(&commit->waiting) || is_owed(commit, &subject) ||
 	       (commit->in_flight && is_touched(commit, &subject));
 }
 
@@ -605,6 +670,10 @@ void commit_on_change(struct commit *commit, enum event_kind kind, const struct 
 		save_later(commit, service->name, instance->registration->id);
 		break;
 	case EVENT_REGISTERED:
+		/* Its last instance expired while this one was on its way to the disk. */
+		if (commit_backlog_has_whole(commit->backlog, service->name, ""))
+			commit_mend(commit, service->name, "");
+		break;
 	case EVENT_DEREGISTERED:
 	case EVENT_POLICY:
 		break;
