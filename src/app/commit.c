@@ -2,9 +2,9 @@
 #include "app/commit.h"
 
 #include "app/commit_put.h"
+#include "app/commit_touched.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/siphash.h"
 
 #include <event2/event.h>
 
@@ -21,8 +21,6 @@ enum {
 	GATHER_MIN_US = 2000, /* what a commit takes that others are worth waiting for */
 	GATHER_MAX_US = 4000,
 	LAZY_MS = 3000, /* how much of the last known statuses a crash may cost */
-	TOUCHED_BITS =
-		14, /* room for four times the keys of a batch and of the write that ends it */
 };
 
 enum state {
@@ -51,7 +49,6 @@ struct commit {
 	 * The next batch waits until so many writes are there, or the timer `gather`; 0: for none.
 	 */
 	size_t n_gathered;
-	struct siphash_key hash_key;
 
 	/* The batch that is with the store, if any. */
 	bool in_flight;
@@ -60,11 +57,7 @@ struct commit {
 	size_t n_flight_writes;
 	struct keys flight_keys;
 
-	/*
-	 * Hashes of what the batch that is being made, or is with the store, has writes for; 0: a
-	 * free place.
-	 */
-	uint64_t touched[1u << TOUCHED_BITS];
+	struct commit_touched touched; /* with the store also of the keys that it has whole */
 
 	enum state state;
 	uint64_t since_ms; /* not WELL since then */
@@ -88,97 +81,16 @@ static void start_soon(struct commit *commit)
 	event_active(commit->round, EV_TIMEOUT, 0);
 }
 
-/* ---- What a batch has already ---- */
-
-static uint64_t key_hash(const struct commit *commit, const char *service, const char *id)
-{
-	uint64_t hash = siphash(&commit->hash_key, service, strlen(service)) ^
-			siphash(&commit->hash_key, id, strlen(id) + 1);
-
-	return hash ? hash : 1;
-}
-
-/* The hash's place, or the one where it would be. */
-static uint64_t *touched_place(struct commit *commit, uint64_t hash)
-{
-	size_t mask = (1u << TOUCHED_BITS) - 1, at = hash & mask;
-
-	while (commit->touched[at] && commit->touched[at] != hash)
-		at = (at + 1) & mask;
-	return &commit->touched[at];
-}
-
-/* What a change is about: an instance, and a service if its policy changes. */
-struct subject {
-	const char *service, *id; /* NULL: no instance */
-	bool is_policy;
-};
-
-static struct subject subject_of(const struct change *change)
-{
-	switch (change->kind) {
-	case CHANGE_REGISTER:
-		return (struct subject){ change->registration->service, change->registration->id,
-					 change->registration->ttl_s != 0 };
-	case CHANGE_DEREGISTER:
-		return (struct subject){ change->deregister.service, change->deregister.id, false };
-	case CHANGE_ADMIN:
-		return (struct subject){ change->admin.service, change->admin.id, false };
-	default:
-		assert(change->kind == CHANGE_POLICY);
-		return (struct subject){ change->policy.service, NULL, true };
-	}
-}
-
-/* Whether the batch has a write for something of that. */
-static bool is_touched(struct commit *commit, const struct subject *subject)
-{
-	if (subject->id && *touched_place(commit, key_hash(commit, subject->service, subject->id)))
-		return true;
-	return subject->is_policy && *touched_place(commit, key_hash(commit, subject->service, ""));
-}
-
-static bool is_any_touched(struct commit *commit, const struct api_write *write)
-{
-	for (size_t i = 0; i < write->n; i++) {
-		struct subject subject;
-
-		if (write->slots[i].status)
-			continue;
-		subject = subject_of(&write->slots[i].change);
-		if (is_touched(commit, &subject))
-			return true;
-	}
-	return false;
-}
-
-/* What is said of a policy and is so already does not keep other writes from the batch. */
-static bool changes_policy(const struct commit *commit, const struct change *change)
-{
-	const struct service *service;
-
-	if (change->kind != CHANGE_REGISTER)
-		return true;
-	service = registry_find_service(commit->options.registry, change->registration->service);
-	return !service || service->ttl_s != change->registration->ttl_s;
-}
-
-static void touch(struct commit *commit, const struct change *change)
-{
-	const struct subject subject = subject_of(change);
-	uint64_t hash;
-
-	if (subject.id) {
-		hash = key_hash(commit, subject.service, subject.id);
-		*touched_place(commit, hash) = hash;
-	}
-	if (subject.is_policy && changes_policy(commit, change)) {
-		hash = key_hash(commit, subject.service, "");
-		*touched_place(commit, hash) = hash;
-	}
-}
-
 /* ---- Making a batch ---- */
+
+/* Whether what is stored of that may still be what a write that failed left there. */
+static bool is_owed(const struct commit *commit, const struct commit_subject *subject)
+{
+	return (subject->id &&
+		commit_backlog_has_whole(commit->backlog, subject->service, subject->id)) ||
+	       (subject->is_policy &&
+		commit_backlog_has_whole(commit->backlog, subject->service, ""));
+}
 
 static void put_key(struct commit *commit, struct commit_put *put, struct commit_key *key)
 {
@@ -209,10 +121,25 @@ static void put_key_now(struct commit *commit, struct commit_put *put, const cha
 
 /* What is new must not take on what is still stored of an earlier one of that name. */
 static void forget_former(struct commit *commit, struct commit_put *put,
-			  const struct subject *subject)
+			  const struct commit_subject *subject)
 {
 	put_key_now(commit, put, subject->service, subject->id);
 	if (!registry_find_service(commit->options.registry, subject->service))
+		put_key_now(commit, put, subject->service, "");
+}
+
+/*
+ * What is acknowledged, even that all is so already, is on disk: not only in the backlog, of which
+ * the batch perhaps has another part.
+ */
+static void put_owed(struct commit *commit, struct commit_put *put,
+		     const struct commit_subject *subject)
+{
+	if (!is_owed(commit, subject))
+		return;
+	if (subject->id)
+		put_key_now(commit, put, subject->service, subject->id);
+	if (subject->is_policy)
 		put_key_now(commit, put, subject->service, "");
 }
 
@@ -220,34 +147,37 @@ static void put_slot(struct commit *commit, struct commit_put *put, struct api_w
 		     size_t i)
 {
 	const struct change *change = &write->slots[i].change;
-	const struct subject subject = subject_of(change);
+	const struct commit_subject subject = commit_touched_subject(change);
+	const bool is_first = !commit_touched_has(&commit->touched, &subject);
 	struct outcome outcome;
 	bool changes;
 
 	registry_admit(commit->options.registry, change, &outcome, &changes);
+	if (is_first)
+		put_owed(commit, put, &subject);
 	if (outcome.result != REGISTRY_CREATED && outcome.result != REGISTRY_UPDATED) {
 		native_write_deny(write, i, &outcome);
 		return;
 	}
 	/* What says nothing new is written all the same if a slot before it changed that. */
-	if (!changes && !is_touched(commit, &subject))
+	if (!changes && is_first)
 		return;
 	if (outcome.result == REGISTRY_CREATED)
 		forget_former(commit, put, &subject);
 	commit_put_change(put, change, &outcome);
 	write->slots[i].is_stored = true;
-	touch(commit, change);
+	commit_touched_put(&commit->touched, change);
 }
 
 static void put_writes(struct commit *commit, struct commit_put *put)
 {
 	struct waiting *waiting;
 
-	memset(commit->touched, 0, sizeof(commit->touched));
+	commit_touched_clear(&commit->touched);
 	while (put->n < LIMIT_STORE_BATCH && (waiting = STAILQ_FIRST(&commit->waiting))) {
 		struct api_write *write = waiting->write;
 
-		if (is_any_touched(commit, write))
+		if (commit_touched_delays(&commit->touched, write))
 			break;
 		STAILQ_REMOVE_HEAD(&commit->waiting, entry);
 		STAILQ_INSERT_TAIL(&commit->flight_writes, waiting, entry);
@@ -257,6 +187,16 @@ static void put_writes(struct commit *commit, struct commit_put *put)
 			if (!write->slots[i].status)
 				put_slot(commit, put, write, i);
 	}
+}
+
+/* Not before all writes are in it: none has to wait for a key of its own batch. */
+static void touch_keys(struct commit *commit)
+{
+	const struct commit_key *key;
+
+	TAILQ_FOREACH(key, &commit->flight_keys, place)
+	if (key->work == COMMIT_WHOLE)
+		commit_touched_put_key(&commit->touched, key->service, key->id);
 }
 
 /* ---- What became of a batch ---- */
@@ -303,11 +243,11 @@ static void mend_slots(struct commit *commit, const struct api_write *write)
 {
 	for (size_t i = 0; i < write->n; i++) {
 		const struct api_slot *slot = &write->slots[i];
-		struct subject subject;
+		struct commit_subject subject;
 
 		if (!slot->is_stored || slot->is_applied)
 			continue;
-		subject = subject_of(&slot->change);
+		subject = commit_touched_subject(&slot->change);
 		if (subject.id)
 			commit_mend(commit, subject.service, subject.id);
 		if (subject.is_policy)
@@ -457,6 +397,7 @@ static void start_batch(struct commit *commit)
 	commit->n_flight_writes = 0;
 	put_backlog(commit, &put);
 	put_writes(commit, &put);
+	touch_keys(commit);
 	if (commit_put_failed(&put)) {
 		fail(commit, ENOMEM);
 	} else if (put.n == 0 && commit->state == WELL) {
@@ -573,10 +514,10 @@ void commit_put(struct commit *commit, struct api_write *write, struct httpd_req
 /* What waits is not known by its keys, and soon over. */
 bool commit_is_behind(struct commit *commit, const struct change *change)
 {
-	const struct subject subject = subject_of(change);
+	const struct commit_subject subject = commit_touched_subject(change);
 
-	return !STAILQ_EMPTY(&commit->waiting) ||
-	       (commit->in_flight && is_touched(commit, &subject));
+	return !STAILQ_EMPTY(&commit->waiting) || is_owed(commit, &subject) ||
+	       (commit->in_flight && commit_touched_has(&commit->touched, &subject));
 }
 
 void commit_mend(struct commit *commit, const char *service, const char *id)
@@ -605,6 +546,10 @@ void commit_on_change(struct commit *commit, enum event_kind kind, const struct 
 		save_later(commit, service->name, instance->registration->id);
 		break;
 	case EVENT_REGISTERED:
+		/* Its last instance expired while this one was on its way to the disk. */
+		if (commit_backlog_has_whole(commit->backlog, service->name, ""))
+			commit_mend(commit, service->name, "");
+		break;
 	case EVENT_DEREGISTERED:
 	case EVENT_POLICY:
 		break;
@@ -656,7 +601,7 @@ struct commit *commit_new(const struct commit_options *options)
 	STAILQ_INIT(&commit->waiting);
 	STAILQ_INIT(&commit->flight_writes);
 	TAILQ_INIT(&commit->flight_keys);
-	siphash_key_init(&commit->hash_key);
+	commit_touched_init(&commit->touched, options->registry);
 	commit->backlog = commit_backlog_new();
 	commit->done = queue_new();
 	commit->round = event_new(options->base, -1, 0, on_round, commit);

@@ -59,8 +59,9 @@ int commit_start(struct commit *commit, struct store *store);
 void commit_put(struct commit *commit, struct api_write *write, struct httpd_request *owed);
 
 /*
- * Whether a write that waits, or is with the store, has to come before this change: if so the
- * change is to wait behind it, even one that changes nothing yet. None for heartbeats.
+ * Whether something that waits, or is with the store, or has to be mended there, has to come before
+ * this change: if so the change is to wait behind it, even one that changes nothing yet. None for
+ * heartbeats.
  */
 bool commit_is_behind(struct commit *commit, const struct change *change);
 

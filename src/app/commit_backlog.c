@@ -135,6 +135,15 @@ struct commit_key *commit_backlog_take_key(struct commit_backlog *backlog, const
 	return key;
 }
 
+bool commit_backlog_has_whole(const struct commit_backlog *backlog, const char *service,
+			      const char *id)
+{
+	const struct commit_key *key =
+		commit_backlog_count(backlog) ? find(backlog, service, id) : NULL;
+
+	return key && key->work == COMMIT_WHOLE;
+}
+
 void commit_backlog_put_back(struct commit_backlog *backlog, struct commit_key *key)
 {
 	struct commit_key *newer = find(backlog, key->service, key->id);

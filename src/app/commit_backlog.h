@@ -51,6 +51,10 @@ struct commit_key *commit_backlog_take(struct commit_backlog *backlog, bool any)
 struct commit_key *commit_backlog_take_key(struct commit_backlog *backlog, const char *service,
 					   const char *id);
 
+/* Whether this key is in there with all of its records. */
+bool commit_backlog_has_whole(const struct commit_backlog *backlog, const char *service,
+			      const char *id);
+
 /* Takes a key back, with what was added meanwhile. */
 void commit_backlog_put_back(struct commit_backlog *backlog, struct commit_key *key);
 

@@ -231,6 +231,7 @@ static int restore(struct control *control)
 	const struct restore_options options = {
 		.base = control->base,
 		.store = control->store,
+		.had_store = revision_had_store(control->revision),
 		.registry = control->registry,
 		.compile = control->compile,
 		.on_stray = on_stray,

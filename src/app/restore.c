@@ -168,6 +168,10 @@ static void end(struct restore *restore)
 		log_event(LOG_WARNING, "store-damaged", "error", note, "now",
 			  "its copy is served: the changes of the last moments may be missing",
 			  NULL);
+	if (source == STORE_NEW && restore->options.had_store)
+		log_event(LOG_WARNING, "store-missing", "error",
+			  "store.mdb and registry.jsonl were removed since the last run", "now",
+			  "nothing is registered", NULL);
 	log_event(LOG_INFO, "restored", "instances",
 		  log_fmt("%zu", registry_count_instances(restore->options.registry)), "source",
 		  sources[source], "ms", log_fmt("%" PRIu64, clock_mono_ms() - restore->start_ms),

@@ -17,6 +17,7 @@ struct restore;
 struct restore_options {
 	struct event_base *base;
 	struct store *store;
+	bool had_store; /* the last process left one: if there is none now, it was removed */
 	struct registry *registry;
 	struct compile *compile;
 	/* A record that is not restored is to be removed; an empty id: those of the service. */

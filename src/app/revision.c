@@ -2,6 +2,7 @@
 #include "app/revision.h"
 
 #include "base/clock.h"
+#include "io/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,24 +23,33 @@
 struct revision {
 	int directory, lock;
 	uint64_t first, reserved;
+	bool had_store; /* a store was there when the file was written last, before open */
 };
 
 enum {
-	MARK_TEXT = 32 /* room for a number, a line feed and a NUL */
+	MARK_TEXT = 32 /* room for a number, what follows it and a NUL */
 };
 
-static int print_mark(uint64_t mark, char text[MARK_TEXT])
+/* What follows the number, where there was no store and where there was one. */
+static const char *const ends[] = { "\n", " store\n" };
+
+static bool has_file(int directory, const char *name)
 {
-	return snprintf(text, MARK_TEXT, "%" PRIu64 "\n", mark);
+	return faccessat(directory, name, F_OK, 0) == 0;
+}
+
+static int print_mark(uint64_t mark, bool has_store, char text[MARK_TEXT])
+{
+	return snprintf(text, MARK_TEXT, "%" PRIu64 "%s", mark, ends[has_store]);
 }
 
 /*
  * 0: the file has a number; 1: there is none; -1: it cannot be read, or is not ours, that is, not
  * octet for octet what we would write.
  */
-static int read_mark(int directory, uint64_t *mark)
+static int read_mark(int directory, uint64_t *mark, bool *had_store)
 {
-	char text[MARK_TEXT], expected[MARK_TEXT];
+	char text[MARK_TEXT], expected[MARK_TEXT], *end;
 	int fd = openat(directory, "revision", O_RDONLY | O_CLOEXEC);
 	ssize_t len;
 
@@ -50,9 +60,10 @@ static int read_mark(int directory, uint64_t *mark)
 	if (len < 0)
 		return -1;
 	text[len] = '\0';
-	*mark = strtoull(text, NULL, 10);
-	if (print_mark(*mark, expected) != len || memcmp(text, expected, (size_t)len) != 0 ||
-	    *mark > REVISION_MAX) {
+	*mark = strtoull(text, &end, 10);
+	*had_store = *end == ' ';
+	if (print_mark(*mark, *had_store, expected) != len ||
+	    memcmp(text, expected, (size_t)len) != 0 || *mark > REVISION_MAX) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -62,9 +73,10 @@ static int read_mark(int directory, uint64_t *mark)
 /* Written aside, synced, renamed: the file has the old number or the new one. */
 static int write_mark(int directory, uint64_t mark)
 {
+	bool has_store = has_file(directory, STORE_FILE);
 	int fd = openat(directory, "revision.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	char text[MARK_TEXT];
-	int len = print_mark(mark, text);
+	int len = print_mark(mark, has_store, text);
 	bool ok;
 
 	if (fd < 0)
@@ -103,10 +115,12 @@ static bool take_lock(struct revision *revision, int lock)
 static int reserve_first(struct revision *revision)
 {
 	uint64_t mark;
-	int found = read_mark(revision->directory, &mark);
+	int found = read_mark(revision->directory, &mark, &revision->had_store);
 
 	if (found < 0)
 		return -1;
+	/* The first process of all may have ended before it wrote a number again. */
+	revision->had_store |= has_file(revision->directory, STORE_FILE_LOCK);
 	/* Should the directory be lost, the clock keeps the numbers above the earlier ones. */
 	revision->first = found == 0 ? mark : clock_wall_ms();
 	revision->reserved = revision->first + BLOCK;
@@ -178,6 +192,11 @@ int revision_lock(const struct revision *revision)
 uint64_t revision_first(const struct revision *revision)
 {
 	return revision->first;
+}
+
+bool revision_had_store(const struct revision *revision)
+{
+	return revision->had_store;
 }
 
 int revision_advance(struct revision *revision, uint64_t newest)

@@ -8,11 +8,15 @@
  * disk write. A clean stop writes the newest one, so that only a crash costs a block, and SOA
  * serials stay in the order of RFC 1982 over a hundred crashes between two looks.
  *
+ * Behind the number the file says whether a store was there when it was written, so that the next
+ * start knows of one that somebody has removed since.
+ *
  * The file `lock` is held while the process lives: one server per data directory.
  */
 #ifndef ROSTERD_APP_REVISION_H
 #define ROSTERD_APP_REVISION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +40,9 @@ int revision_lock(const struct revision *revision);
 
 /* The first number of the block that open reserved. */
 uint64_t revision_first(const struct revision *revision);
+
+/* Whether a process before this one had a store in the directory, so far as is known. */
+bool revision_had_store(const struct revision *revision);
 
 /* To be told the newest revision now and then: reserves the next block in time. -1 with errno. */
 int revision_advance(struct revision *revision, uint64_t newest);

@@ -173,20 +173,23 @@ static int put_line(struct store_batch *batch, const char *line, size_t len,
 	return 0;
 }
 
-/* The number of lines, or -1 with a message. */
+/* The number of lines with a record, or -1 with a message. */
 static ssize_t read_lines(FILE *file, struct store_batch *batch, char *message)
 {
 	struct codec_error error;
 	char *line = NULL;
 	size_t cap = 0;
-	ssize_t len, n = 0;
+	ssize_t len, number = 0, n = 0;
 
 	while ((len = getline(&line, &cap, file)) > 0) {
-		n++;
+		number++;
 		len -= line[len - 1] == '\n';
-		if (len == 0 || is_seal(line) || put_line(batch, line, (size_t)len, &error) == 0)
+		if (len == 0 || is_seal(line))
 			continue;
-		snprintf(message, MESSAGE, "line %zd: %s%s%s", n, error.field,
+		n++;
+		if (put_line(batch, line, (size_t)len, &error) == 0)
+			continue;
+		snprintf(message, MESSAGE, "line %zd: %s%s%s", number, error.field,
 			 *error.field ? ": " : "", error.message);
 		free(line);
 		return -1;

@@ -219,12 +219,23 @@ int store_resume(struct store *store)
 	return 0;
 }
 
+/* What the child has built of the fresh file, if nothing took it. */
+static void remove_fresh(const struct store *store)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/" STORE_FILE_NEW, store->directory);
+	unlink(path);
+}
+
 void store_close(struct store *store)
 {
 	if (!store)
 		return;
 	store_commit_free(store->commit);
 	end_child(store);
+	if (store->phase != PHASE_STARTED && store->phase != PHASE_SUSPENDED)
+		remove_fresh(store);
 	free(store->directory);
 	free(store);
 }

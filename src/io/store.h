@@ -35,6 +35,11 @@
 #include "base/queue.h"
 #include "model/stored.h"
 
+/* In the data directory. */
+#define STORE_FILE "store.mdb"
+/* The engine's own, made with its first look into the file. */
+#define STORE_FILE_LOCK "store.mdb-lock"
+
 struct store;
 
 /*

@@ -14,8 +14,7 @@
 
 #include <sys/types.h>
 
-/* In the data directory. */
-#define STORE_FILE         "store.mdb"
+/* In the data directory, beside STORE_FILE. */
 #define STORE_FILE_NEW     "store.mdb.new"
 #define STORE_FILE_DAMAGED "store.mdb.damaged"
 #define STORE_FILE_COPY    "registry.jsonl"

@@ -148,7 +148,7 @@ struct instance {
 	 */
 	uint64_t served_until;
 	char *output;               /* what the newest heartbeat said, or NULL */
-	uint64_t created, modified; /* revisions */
+	uint64_t created, modified; /* revisions; of what is restored, the start's */
 	uint64_t lease_end_ms;      /* 0: no lease */
 	struct check **checks;      /* registration->n_checks of them, in its order */
 	/* Down, drain: when the last answer that named it has expired; compile.c sets it. */

@@ -15,8 +15,9 @@ for 4 clients with 64 each: forwarders), callgrind, tcp, memory,
 size (10,000 instances against 10), low (50,000 queries a second); and of rosterd alone, in
 scale.py: visible (a registration in DNS), arrays (of registrations), million (instances), expiry
 (of 100,000 leases at once), return (of 100,000 instances), change (in a service of 10,000),
-heartbeats, durable (single registrations, etcd beside), start (with what is on disk); in abuse.py:
-abuse (malformed packets, floods of TCP connections).
+heartbeats, checks (10,000 health checks, and as many that hang), durable (single registrations, etcd
+beside), start (with what is on disk); in abuse.py: abuse (malformed packets, floods of TCP
+connections).
 """
 
 import argparse

@@ -9,6 +9,7 @@ machine does.
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import signal
@@ -278,6 +279,66 @@ def run_heartbeats(options, table):
             table.goal(row, statistics.median(rates), bound, more_is_better=True, decimals=0)
 
 
+def add_checks(scene, prefix, count, first, port, interval_s, timeout_s):
+    """Instances with an http check each, of /first and so on at the port."""
+    connection = http.client.HTTPConnection("127.0.0.1", scene.server.http_port, timeout=30)
+    for begin in range(first, first + count, dataset.ARRAY):
+        body = json.dumps([{
+            "name": f"{prefix}{i // PER_SERVICE}", "id": f"i{i}", "ip": "127.0.0.1", "port": port,
+            "checks": [{"kind": "http", "path": f"/{i}", "interval": f"{interval_s}s",
+                        "timeout": f"{timeout_s}s"}],
+        } for i in range(begin, min(begin + dataset.ARRAY, first + count))])
+        connection.request("POST", "/registry/register", body)
+        reply = connection.getresponse()
+        text = reply.read()
+        if reply.status != 201:
+            scene.server.fail(f"refuses checks: {reply.status} {text[:500]}")
+    connection.close()
+
+
+@contextlib.contextmanager
+def a_target(scene):
+    """What checks connect to: its process and ports; ended, the figures are in the last list."""
+    figures = []
+    command = ["taskset", "-c", str(scene.options.load_core), *FIRST, servers.tool("target")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as target:
+        try:
+            yield target, Figures(target.stdout.readline()), figures
+        finally:
+            target.send_signal(signal.SIGTERM)
+            line, _ = target.communicate(timeout=LIMIT_S)
+    figures.append(Figures(line))
+
+
+def run_checks(options, table):
+    """Once all have run: what they cost, and whom targets that hang delay."""
+    count, interval_s, rounds = (1000, 1, 2) if options.quick else (10000, 10, 3)
+    what = f"{count:,} http checks each {interval_s} s"
+    with a_scene(options) as scene, a_target(scene) as (target, ports, figures):
+        add_checks(scene, "good", count, 0, int(ports.good), interval_s, interval_s / 2)
+        time.sleep(2 * interval_s)
+        target.send_signal(signal.SIGUSR1)
+        begin, before = time.monotonic(), scene.server.cpu_ns()
+        time.sleep(rounds * interval_s)
+        share = (scene.server.cpu_ns() - before) / 1e9 / (time.monotonic() - begin)
+    table.add(f"{what}, share of a core", "rosterd", f"{share:.2f}",
+              f"{figures[0].runs:,.0f} runs in {rounds * interval_s} s")
+    table.goal(f"{what}, share of a core", share, 0.5)
+    table.goal(f"{what}: runs", figures[0].runs, count * (rounds - 1), more_is_better=True,
+               decimals=0)
+    row = f"10 checks beside {count:,} that hang, each {interval_s} s, longest without a run, s"
+    with a_scene(options) as scene, a_target(scene) as (target, ports, figures):
+        add_checks(scene, "bad", count, 10, int(ports.hanging), interval_s, interval_s / 2)
+        add_checks(scene, "good", 10, 0, int(ports.good), interval_s, interval_s / 2)
+        time.sleep(2 * interval_s)
+        target.send_signal(signal.SIGUSR1)
+        time.sleep(rounds * interval_s)
+    table.add(row, "rosterd", f"{figures[0].quiet_ms / 1000:.2f}",
+              f"{figures[0].runs:.0f} runs, {figures[0].hung:,.0f} that hung")
+    table.goal(row, figures[0].quiet_ms / 1000, 2 * interval_s)
+    table.goal(f"{row}: runs", figures[0].runs, 10 * (rounds - 1), more_is_better=True, decimals=0)
+
+
 def syncs_per_second(folder):
     """What the disk can do: a page overwritten and synced, one after the other."""
     path, n, begin = os.path.join(folder, "sync"), 0, time.monotonic()
@@ -369,6 +430,7 @@ FUNCTIONS = {
     "return": run_return,
     "change": run_change,
     "heartbeats": run_heartbeats,
+    "checks": run_checks,
     "durable": run_durable,
     "start": run_start,
 }

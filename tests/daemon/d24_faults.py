@@ -7,6 +7,7 @@ ROSTERD_FILLS=N fills the disk N times."""
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -239,6 +240,37 @@ def check_damaged():
     expect(os.path.exists(copy), "the damaged copy was removed")
 
 
+def remove_store(daemon, *but):
+    for name in os.listdir(daemon.data):
+        if name.startswith(("store.", "registry.")) and name not in but:
+            os.unlink(os.path.join(daemon.data, name))
+
+
+def check_removed():
+    """Not as if there had never been anything; but where that is so, nothing is said."""
+    daemon = harness.Daemon(wait=False)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        free, daemon.http_port = daemon.http_port, taken.getsockname()[1]
+        start_to_fail(daemon)
+        daemon.http_port = free
+    expect(os.path.exists(os.path.join(daemon.data, "revision")), "there was no start at all")
+    for _ in range(2):
+        daemon.start()
+        daemon.stop()
+    daemon.start()
+    daemon.register(name="pay", id="a", ip="10.0.1.1", port=8080)
+    daemon.stop()
+    expect("event=store-missing" not in daemon.log(), daemon.log())
+    for but in ((), ("store.mdb-lock",)):
+        before = len(daemon.log())
+        remove_store(daemon, *but)
+        daemon.start()
+        lines = [line for line in daemon.log()[before:].splitlines() if " event=store-" in line]
+        expect(len(lines) == 1 and "level=warning event=store-missing" in lines[0], f"{lines}")
+        daemon.stop()
+
+
 def check_read_only():
     """A directory that cannot be written to at all is no start."""
     if not may_mount():
@@ -259,6 +291,7 @@ def main():
     if "ROSTERD_FILLS" in os.environ:
         signal.alarm(0)  # it takes what it takes
     check_damaged()
+    check_removed()
     check_read_only()
     check_full(numbers)
     check_errors(numbers)

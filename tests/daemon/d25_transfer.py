@@ -46,6 +46,8 @@ def check_there_and_back():
     lines = export(daemon.data)
     objects = [json.loads(line) for line in lines.splitlines()]
     expect_equal(len(objects), 5, lines)
+    expect_equal([name for name in os.listdir(daemon.data) if name.startswith("store.mdb.")], [],
+                 "what an export leaves behind")
     with open(os.path.join(daemon.data, "revision"), encoding="ascii") as file:
         expect_equal(file.read(), revision, "the revision after an export")
 
@@ -79,6 +81,7 @@ def check_import_adds(data, path):
     third = data + "-third"
     done = rosterd("--data", third, "--import", copy)
     expect_equal(done.returncode, 0, done.stderr)
+    expect("lines=5" in done.stderr, f"its seal is no record: {done.stderr}")
     expect_equal(export(third), lines, "from the server's own copy")
     expect_equal(rosterd("--data", third, "--import", path).returncode, 0, "from a file")
 

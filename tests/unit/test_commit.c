@@ -475,6 +475,51 @@ START_TEST(a_service_that_comes_again_has_no_old_policy)
 }
 END_TEST
 
+START_TEST(what_follows_the_last_of_a_service_has_no_old_policy)
+{
+	register_now("a", "x");
+	register_now("b", "x");
+	register_now("b", "y");
+	send_request(1, API_PUT, "/registry/services/a/policy", "{\"ttl\":9}");
+	run();
+	complete(0);
+	send_request(1, API_DELETE, "/registry/services/b/instances/x", NULL);
+	send_request(2, API_DELETE, "/registry/services/a/instances/x", NULL);
+	send_register(3, "c", "x", 1);
+	send_register(4, "a", "y", 1);
+	expect_batch("-registration:b/x -state:b/x -registration:a/x -state:a/x "
+		     "+registration:c/x");
+	complete(0);
+	expect_batch("-policy:a/ttl -policy:a/answer_limit -policy:a/failure "
+		     "-policy:a/panic_threshold +registration:a/y");
+	complete(0);
+	ck_assert_int_eq(statuses[4], 201);
+	/* Where others stay, a batch has both. */
+	register_now("b", "z");
+	send_request(1, API_DELETE, "/registry/services/b/instances/y", NULL);
+	send_register(2, "b", "u", 1);
+	expect_batch("-registration:b/y -state:b/y +registration:b/u");
+}
+END_TEST
+
+START_TEST(a_service_whose_last_instance_expires_behind_a_new_one_has_no_old_policy)
+{
+	register_now("a", "x");
+	send_request(1, API_PUT, "/registry/services/a/policy", "{\"ttl\":9}");
+	run();
+	complete(0);
+	send_register(2, "a", "y", 1);
+	expect_batch("+registration:a/y");
+	now_ms += 61000;
+	registry_expire(api.registry, now_ms);
+	ck_assert_uint_eq(registry_count_instances(api.registry), 0);
+	complete(0);
+	ck_assert_int_eq(statuses[2], 201);
+	expect_batch("-registration:a/x -state:a/x -policy:a/ttl -policy:a/answer_limit "
+		     "-policy:a/failure -policy:a/panic_threshold");
+}
+END_TEST
+
 START_TEST(what_contradicts_the_registry_is_mended)
 {
 	register_now("a", "x");
@@ -585,6 +630,82 @@ START_TEST(other_errors_are_unavailable_and_an_empty_batch_finds_the_end)
 	wait_batch();
 	complete(0);
 	ck_assert_ptr_null(commit_trouble(commit));
+}
+END_TEST
+
+/* What failed may be on disk all the same: "it is so already" would end with the process. */
+START_TEST(an_equal_write_behind_a_failed_one_is_on_disk_when_it_is_acknowledged)
+{
+	register_now("a", "x");
+	send_request(1, API_DELETE, "/registry/services/a/instances/x", NULL);
+	run();
+	complete(EIO);
+	ck_assert_int_eq(statuses[1], 503);
+	send_register(2, "a", "x", 1);
+	ck_assert_int_eq(statuses[2], 503);
+	wait_batch();
+	expect_batch("+registration:a/x +state:a/x=auto,passing");
+	send_register(3, "a", "x", 1);
+	ck_assert_int_eq(statuses[3], 503);
+	complete(0);
+	/* The same while nothing is known to be wrong. */
+	commit_mend(commit, "a", "x");
+	send_register(4, "a", "x", 1);
+	expect_batch("+registration:a/x +state:a/x=auto,passing");
+	send_register(5, "a", "x", 1);
+	run();
+	ck_assert_int_eq(statuses[4], 0);
+	ck_assert_int_eq(statuses[5], 0);
+	complete(0);
+	run();
+	ck_assert_int_eq(statuses[4], 200);
+	ck_assert_int_eq(statuses[5], 200);
+	expect_none();
+}
+END_TEST
+
+START_TEST(an_equal_policy_behind_a_failed_one_is_on_disk_when_it_is_acknowledged)
+{
+	register_now("a", "x");
+	send_request(1, API_PUT, "/registry/services/a/policy", "{\"ttl\":9}");
+	run();
+	complete(0);
+	send_request(2, API_PUT, "/registry/services/a/policy", "{\"ttl\":8}");
+	run();
+	complete(EIO);
+	wait_batch();
+	expect_batch("+policy:a/ttl -policy:a/answer_limit -policy:a/failure "
+		     "-policy:a/panic_threshold");
+	send_request(3, API_PUT, "/registry/services/a/policy", "{\"ttl\":9}");
+	ck_assert_int_eq(statuses[3], 503);
+	complete(0);
+	commit_mend(commit, "a", "");
+	run();
+	send_request(4, API_PUT, "/registry/services/a/policy", "{\"ttl\":9}");
+	run();
+	ck_assert_int_eq(statuses[4], 0);
+	complete(0);
+	ck_assert_int_eq(statuses[4], 200);
+}
+END_TEST
+
+/* Though the rest of the backlog comes later. */
+START_TEST(an_equal_write_takes_its_key_out_of_a_long_backlog)
+{
+	char id[16];
+
+	register_now("b", "x");
+	for (size_t i = 0; i < LIMIT_STORE_BATCH; i++) {
+		snprintf(id, sizeof(id), "%zu", i);
+		commit_mend(commit, "a", id);
+	}
+	commit_mend(commit, "b", "x");
+	send_register(1, "b", "x", 1);
+	run();
+	ck_assert_uint_eq(in_flight->n_ops, LIMIT_STORE_BATCH / 4 * 2 + 2);
+	ck_assert_ptr_nonnull(strstr(in_flight->ops.data, "+registration:b/x +state:b/x"));
+	complete(0);
+	ck_assert_int_eq(statuses[1], 200);
 }
 END_TEST
 
@@ -734,12 +855,20 @@ int main(void)
 	tcase_add_test(tcase, expired_instances_are_removed_at_once);
 	tcase_add_test(tcase, statuses_are_saved_in_a_while_and_once);
 	tcase_add_test(tcase, a_service_that_comes_again_has_no_old_policy);
+	tcase_add_test(tcase, what_follows_the_last_of_a_service_has_no_old_policy);
+	tcase_add_test(tcase,
+		       a_service_whose_last_instance_expires_behind_a_new_one_has_no_old_policy);
 	tcase_add_test(tcase, what_contradicts_the_registry_is_mended);
 	tcase_add_test(tcase, a_registration_that_is_applied_without_memory_for_its_reply_stays);
 	tcase_add_test(tcase, a_batch_is_bounded);
 	tcase_add_test(tcase, a_write_waits_for_no_long_backlog);
 	tcase_add_test(tcase, a_full_disk);
 	tcase_add_test(tcase, other_errors_are_unavailable_and_an_empty_batch_finds_the_end);
+	tcase_add_test(tcase,
+		       an_equal_write_behind_a_failed_one_is_on_disk_when_it_is_acknowledged);
+	tcase_add_test(tcase,
+		       an_equal_policy_behind_a_failed_one_is_on_disk_when_it_is_acknowledged);
+	tcase_add_test(tcase, an_equal_write_takes_its_key_out_of_a_long_backlog);
 	tcase_add_test(tcase, a_disk_that_hangs_is_answered_for_within_a_second);
 	tcase_add_test(tcase, a_late_write_undoes_nothing_acknowledged_behind_it);
 	tcase_add_test(tcase, a_disk_that_hangs_stops_no_renewal_but_of_what_it_has);

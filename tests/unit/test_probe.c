@@ -376,6 +376,41 @@ START_TEST(a_target_that_never_ends_its_line)
 }
 END_TEST
 
+/*
+ * Not one octet more than 4 KiB is read: whoever wanted another would wait for it until the
+ * timeout, and a line that is one octet longer would be as good as the one that just fits.
+ */
+START_TEST(reads_4_kib_and_no_more)
+{
+	static const char start[] = "HTTP/1.1 200 ";
+	static char fits[LIMIT_CHECK_READ + 1], longer[LIMIT_CHECK_READ + 2],
+		endless[LIMIT_CHECK_READ + 1];
+	struct target targets[] = { { .reply = fits }, { .reply = longer }, { .reply = endless } };
+	struct subject subject;
+
+	memset(fits, 'a', sizeof(fits) - 1);
+	memset(longer, 'a', sizeof(longer) - 1);
+	memset(endless, 'a', sizeof(endless) - 1);
+	for (size_t i = 0; i < 3; i++)
+		memcpy((char *[]){ fits, longer, endless }[i], start, sizeof(start) - 1);
+	fits[LIMIT_CHECK_READ - 1] = '\n';
+	longer[LIMIT_CHECK_READ] = '\n';
+	for (size_t i = 0; i < 3; i++) {
+		struct probe_result *result;
+
+		target_start(&targets[i]);
+		subject_init(&subject, CHECK_HTTP, targets[i].port);
+		subject.spec.interval_ms = subject.spec.timeout_ms = PATIENCE_MS / 2;
+		result = run_check(&subject);
+		ck_assert(result->passed == (i == 0));
+		if (i > 0)
+			ck_assert_str_eq(result->output, "not HTTP");
+		free(result);
+		target_stop(&targets[i]);
+	}
+}
+END_TEST
+
 START_TEST(ipv6)
 {
 	struct target target = { .reply = "HTTP/1.1 200 OK\r\n" };
@@ -668,6 +703,77 @@ START_TEST(many_new_checks_all_run)
 }
 END_TEST
 
+enum {
+	SPREAD_CHECKS = 1000,
+	SPREAD_INTERVAL_MS = 1000,
+	TENTHS = 10,
+};
+
+/* Starts so many checks at once, and counts the first runs of each tenth of their interval. */
+static void count_first_runs(uint16_t port, size_t counts[TENTHS])
+{
+	static struct subject subjects[SPREAD_CHECKS];
+	static uint64_t starts_ms[SPREAD_CHECKS];
+	uint64_t first_ms = UINT64_MAX, end_ms = clock_mono_ms() + PATIENCE_MS;
+	size_t n_seen = 0;
+
+	memset(starts_ms, 0, sizeof(starts_ms));
+	memset(counts, 0, TENTHS * sizeof(*counts));
+	for (size_t i = 0; i < SPREAD_CHECKS; i++) {
+		subject_init(&subjects[i], CHECK_TCP, port);
+		subjects[i].spec.interval_ms = SPREAD_INTERVAL_MS;
+		probe_start_check(probe, &subjects[i].check);
+	}
+	while (n_seen < SPREAD_CHECKS) {
+		struct pollfd ready = { .fd = queue_fd(results), .events = POLLIN };
+		struct queue_node *node;
+
+		ck_assert_uint_lt(clock_mono_ms(), end_ms);
+		poll(&ready, 1, 100);
+		node = queue_take(results);
+		while (node) {
+			struct probe_result *result = (struct probe_result *)node;
+			uint64_t i = result->check_id - subjects[0].check.check_id;
+
+			node = node->next;
+			ck_assert_uint_lt(i, SPREAD_CHECKS);
+			n_seen += !starts_ms[i];
+			if (!starts_ms[i])
+				starts_ms[i] = result->start_ms;
+			if (result->start_ms < first_ms)
+				first_ms = result->start_ms;
+			free(result);
+		}
+	}
+	for (size_t i = 0; i < SPREAD_CHECKS; i++) {
+		uint64_t tenth = (starts_ms[i] - first_ms) * TENTHS / SPREAD_INTERVAL_MS;
+
+		counts[tenth < TENTHS ? tenth : TENTHS - 1]++;
+	}
+}
+
+/* Where this process had to wait for the machine, a tenth has the runs of others: once more then.
+ */
+START_TEST(first_runs_are_spread_over_the_interval)
+{
+	size_t counts[TENTHS], least = 0;
+	uint16_t port;
+
+	close(open_listener(&port, AF_INET));
+	for (unsigned tries = 0; tries < 5 && least < SPREAD_CHECKS / TENTHS / 3; tries++) {
+		probe_free(probe);
+		drop_results();
+		probe = probe_new(results, 0);
+		ck_assert_ptr_nonnull(probe);
+		count_first_runs(port, counts);
+		least = counts[0];
+		for (size_t i = 1; i < TENTHS; i++)
+			least = counts[i] < least ? counts[i] : least;
+	}
+	ck_assert_uint_ge(least, SPREAD_CHECKS / TENTHS / 3);
+}
+END_TEST
+
 /* Waits for the next result of one check; others are dropped. */
 static struct probe_result *wait_for_check(uint64_t check_id)
 {
@@ -879,6 +985,7 @@ int main(void)
 	tcase_add_test(tcase, a_target_that_hangs);
 	tcase_add_test(tcase, a_target_that_trickles);
 	tcase_add_test(tcase, a_target_that_never_ends_its_line);
+	tcase_add_test(tcase, reads_4_kib_and_no_more);
 	tcase_add_test(tcase, ipv6);
 	tcase_add_test(tcase, asks_with_method_and_headers);
 	tcase_add_test(tcase, a_status_that_is_not_expected);
@@ -893,6 +1000,7 @@ int main(void)
 	tcase_add_test(tcase, nobody_listens);
 	tcase_add_test(tcase, runs_again_every_interval);
 	tcase_add_test(tcase, many_new_checks_all_run);
+	tcase_add_test(tcase, first_runs_are_spread_over_the_interval);
 	tcase_add_test(tcase, a_stopped_check_says_nothing_more);
 	tcase_add_test(tcase, ends_in_the_middle_of_a_run);
 	tcase_add_test(tcase, an_address_that_cannot_be_reached);

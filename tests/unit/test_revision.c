@@ -238,6 +238,9 @@ START_TEST(file_that_is_not_ours_is_refused)
 		{ "12x\n", 4 },
 		{ "12 \n", 4 },
 		{ " 12\n", 4 },
+		{ "12 store", 8 },
+		{ "12 stored\n", 10 },
+		{ "12  store\n", 10 },
 		{ "+12\n", 4 },
 		{ "-12\n", 4 },
 		{ "-18446744073709551000\n", 22 },
@@ -264,6 +267,46 @@ START_TEST(file_that_is_not_ours_is_refused)
 		fclose(stream);
 		ck_assert_mem_eq(content, files[i].content, files[i].len);
 	}
+}
+END_TEST
+
+static void touch_file(const char *name)
+{
+	char path[128];
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	stream = fopen(path, "w");
+	ck_assert_ptr_nonnull(stream);
+	fclose(stream);
+}
+
+/* Opens and closes; what it says of a store. */
+static bool had_store(bool is_settled)
+{
+	struct revision *revision = take();
+	bool found = revision_had_store(revision);
+
+	if (is_settled)
+		ck_assert_int_eq(revision_settle(revision, revision_first(revision)), 0);
+	revision_close(revision);
+	return found;
+}
+
+START_TEST(a_store_that_was_removed_is_known)
+{
+	ck_assert(!had_store(false));
+	ck_assert(!had_store(true)); /* a start that did not get so far */
+	touch_file("store.mdb");
+	ck_assert(!had_store(true));
+	ck_assert(had_store(false));
+	remove_below("store.mdb");
+	ck_assert(had_store(false));
+	ck_assert(!had_store(false)); /* it was said */
+	/* A crash of the very first process. */
+	touch_file("store.mdb-lock");
+	ck_assert(had_store(false));
+	remove_below("store.mdb-lock");
 }
 END_TEST
 
@@ -381,6 +424,7 @@ int main(void)
 	tcase_add_test(tcase, one_server_per_directory);
 	tcase_add_test(tcase, lock_goes_from_one_server_to_the_next);
 	tcase_add_test(tcase, file_that_is_not_ours_is_refused);
+	tcase_add_test(tcase, a_store_that_was_removed_is_known);
 	tcase_add_test(tcase, number_ahead_of_the_clock_holds);
 	tcase_add_test(tcase, lost_file_is_made_up_for_by_the_clock);
 	tcase_add_test(tcase, unfinished_write_does_not_count);
