@@ -324,17 +324,13 @@ void tls_session_free(struct tls_session *session)
 }
 
 /* What became of a call that did not succeed, as recv() and send() would tell it. */
-static ssize_t conclude(struct tls_session *session, int result)
+static ssize_t conclude(struct tls_session *session, int error)
 {
-	int error = SSL_get_error(session->ssl, result);
-
 	session->wants_write = error == SSL_ERROR_WANT_WRITE;
 	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
 		errno = EAGAIN;
 		return -1;
 	}
-	if (error == SSL_ERROR_ZERO_RETURN)
-		return 0;
 	session->is_broken = true;
 	ERR_clear_error();
 	errno = ECONNRESET;
@@ -344,12 +340,15 @@ static ssize_t conclude(struct tls_session *session, int result)
 ssize_t tls_session_receive(struct tls_session *session, void *octets, size_t size)
 {
 	size_t len;
-	int result;
+	int result, error;
 
 	assert(size >= TLS_RECORD);
 	ERR_clear_error();
 	result = SSL_read_ex(session->ssl, octets, size, &len);
-	return result == 1 ? (ssize_t)len : conclude(session, result);
+	if (result == 1)
+		return (ssize_t)len;
+	error = SSL_get_error(session->ssl, result);
+	return error == SSL_ERROR_ZERO_RETURN ? 0 : conclude(session, error);
 }
 
 ssize_t tls_session_send(struct tls_session *session, const void *octets, size_t len)
@@ -359,7 +358,13 @@ ssize_t tls_session_send(struct tls_session *session, const void *octets, size_t
 
 	ERR_clear_error();
 	result = SSL_write_ex(session->ssl, octets, len, &written);
-	return result == 1 ? (ssize_t)written : conclude(session, result);
+	if (result == 1)
+		return (ssize_t)written;
+	/*
+	 * Where the peer has said its end, OpenSSL calls a socket that is broken by that name, too:
+	 * for who sends it is an error all the same, and never 0 octets to try again.
+	 */
+	return conclude(session, SSL_get_error(session->ssl, result));
 }
 
 bool tls_session_wants_write(const struct tls_session *session)

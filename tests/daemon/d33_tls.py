@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import time
 import warnings
@@ -328,6 +329,37 @@ def check_half_close(door):
             expect_equal(n, 20, f"replies behind the end, {says_so}")
 
 
+def check_reset_behind_end(daemon, door):
+    """Who says the end, and resets the connection while replies wait for it, stops nobody."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = door.context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(20)
+    client.connect(("127.0.0.1", door.dns_tls))
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            client.sendall(outgoing.read())
+            incoming.write(client.recv(1 << 16))
+    # More replies than the socket takes; the end comes in the same packet as the queries.
+    tls.write(wire.frame(wire.query(1, BIG, wire.SRV)) * 300)
+    try:
+        tls.unwrap()
+    except ssl.SSLWantReadError:
+        pass
+    client.sendall(outgoing.read())
+    client.recv(1)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    with wire.udp_client(daemon.dns_port) as other:
+        expect_equal(wire.ask_udp(other, wire.query(1, NAME)).rcode, wire.NOERROR, "UDP")
+    with door.connect() as other:
+        expect_served(other, 1, "another client")
+
+
 def check_deaf(daemon, door):
     """Who reads nothing is not read from, and stops nobody."""
     client = socket.socket()
@@ -508,6 +540,7 @@ def main():
     check_padding(door)
     check_pipelined(door)
     check_half_close(door)
+    check_reset_behind_end(daemon, door)
     check_deaf(daemon, door)
     check_flood(daemon, door)
     check_idle(daemon, door)
