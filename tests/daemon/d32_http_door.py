@@ -200,7 +200,7 @@ def check_full(daemon):
     finally:
         for sock in held:
             sock.close()
-    harness.wait_for(lambda: daemon.http("GET", "/health/live")[0] == 200, 10, "HTTP is back")
+    harness.wait_for(daemon.is_ready, 10, "HTTP is back")
 
 
 def main():
