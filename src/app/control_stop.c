@@ -64,8 +64,10 @@ static void reload(struct control *control)
 		goto fail;
 	}
 	free(zones);
-	if (control->tls && tls)
+	if (control->tls && tls) {
 		tls_swap(control->tls, tls);
+		watchers_end(control->watchers); /* other certificates may count now */
+	}
 	tls_free(tls);
 	registry_set_ttl(control->registry, conf.ttl_s);
 	swap_guards(&control->conf->guard, &conf.guard);

@@ -98,6 +98,27 @@ static int run(struct conf *conf, const struct conf_flags *flags, struct static_
 	return control_run(conf, flags, zones, tls);
 }
 
+/*
+ * As the configured user: the data directory is its own to put anything in, and whoever has got
+ * into the server could lay links there for root to follow.
+ */
+static int transfer(const struct conf *conf, const struct conf_flags *flags)
+{
+	const struct sandbox_options options = {
+		.user = conf->user,
+		.data = conf->data,
+		.is_on = conf->sandbox,
+	};
+	char message[512];
+
+	if (conf->user && geteuid() == 0 && sandbox_enter(&options, message, sizeof(message))) {
+		log_event(LOG_ERROR, "start-failed", "error", message, NULL);
+		return EXIT_FAILURE;
+	}
+	return flags->export_to ? transfer_export(conf->data, flags->export_to)
+				: transfer_import(conf->data, flags->import_from);
+}
+
 int main(int argc, char **argv)
 {
 	struct conf_flags flags;
@@ -124,8 +145,7 @@ int main(int argc, char **argv)
 		return EXIT_CONFIG;
 	}
 	if (flags.export_to || flags.import_from) {
-		status = flags.export_to ? transfer_export(conf.data, flags.export_to)
-					 : transfer_import(conf.data, flags.import_from);
+		status = transfer(&conf, &flags);
 		conf_fini(&conf);
 		return status;
 	}

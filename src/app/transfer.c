@@ -7,6 +7,7 @@
 #include "model/codec_line.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,20 @@ static ssize_t write_lines(struct store *store, FILE *file, char *message)
 	return result == STORE_FAILED ? -1 : n;
 }
 
+/* A file of our own, whatever lies there: it gets the secrets of checks. */
+static FILE *create(const char *path)
+{
+	FILE *file;
+	int fd;
+
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (fd >= 0 && !file)
+		close(fd);
+	return file;
+}
+
 /* Written aside and renamed: a file of that name is whole. */
 static ssize_t write_file(struct store *store, const char *path, char *message)
 {
@@ -116,7 +131,7 @@ static ssize_t write_file(struct store *store, const char *path, char *message)
 	if (strcmp(path, "-") == 0)
 		return write_lines(store, stdout, message);
 	snprintf(aside, sizeof(aside), "%s.new", path);
-	file = fopen(aside, "we");
+	file = create(aside);
 	if (!file) {
 		snprintf(message, MESSAGE, "%.300s: %s", aside, strerror(errno));
 		return -1;

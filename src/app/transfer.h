@@ -9,7 +9,10 @@
 #ifndef ROSTERD_APP_TRANSFER_H
 #define ROSTERD_APP_TRANSFER_H
 
-/* `path` may be "-". The process's exit code; what went wrong has its log line. */
+/*
+ * `path` may be "-". What is exported has the secrets of checks: such a file is for its owner
+ * alone. The process's exit code; what went wrong has its log line.
+ */
 int transfer_export(const char *data, const char *path);
 int transfer_import(const char *data, const char *path);
 

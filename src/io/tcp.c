@@ -417,7 +417,7 @@ static void set_peer(struct connection *connection, const struct sockaddr_storag
 
 	if (sockaddr->ss_family == AF_INET6) {
 		*peer = ((const struct sockaddr_in6 *)(const void *)sockaddr)->sin6_addr;
-		connection->peer_len = 16;
+		connection->peer_len = IN6_IS_ADDR_V4MAPPED(peer) ? 4 : 16;
 	} else {
 		memcpy(peer->s6_addr + 12,
 		       &((const struct sockaddr_in *)(const void *)sockaddr)->sin_addr, 4);

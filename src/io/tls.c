@@ -264,16 +264,25 @@ void tls_swap(struct tls *tls, struct tls *fresh)
 
 /* ---- Sessions ---- */
 
+/* A reference to what the files say now. */
+static SSL_CTX *acquire_context(struct tls *tls)
+{
+	SSL_CTX *context;
+
+	pthread_mutex_lock(&tls->lock);
+	context = tls->context;
+	SSL_CTX_up_ref(context);
+	pthread_mutex_unlock(&tls->lock);
+	return context;
+}
+
 static SSL *new_ssl(const struct tls_door *door)
 {
 	SSL_CTX *context;
 	SSL *ssl;
 
 	ERR_clear_error();
-	pthread_mutex_lock(&door->tls->lock);
-	context = door->tls->context;
-	SSL_CTX_up_ref(context);
-	pthread_mutex_unlock(&door->tls->lock);
+	context = acquire_context(door->tls);
 	ssl = SSL_new(context);
 	SSL_CTX_free(context);
 	if (!ssl)
@@ -436,6 +445,34 @@ static const ASN1_STRING *find_common_name(const X509 *certificate)
 	return at < 0 ? NULL : X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
 }
 
+/* Whether who signs clients' certificates now has signed this one: as the handshake asked it. */
+static bool is_signed(SSL_CTX *context, const SSL *ssl, X509 *certificate)
+{
+	X509_STORE_CTX *check = X509_STORE_CTX_new();
+	bool ok = check &&
+		  X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(context), certificate,
+				      SSL_get_peer_cert_chain(ssl)) == 1 &&
+		  X509_STORE_CTX_set_default(check, "ssl_client") == 1 &&
+		  X509_verify_cert(check) == 1;
+
+	X509_STORE_CTX_free(check);
+	return ok;
+}
+
+/* A connection may live longer than the trust in what it began with: the files were read again. */
+static bool is_still_trusted(const SSL *ssl, X509 *certificate)
+{
+	SSL_CTX *context;
+	bool ok;
+
+	if (SSL_get_verify_result(ssl) != X509_V_OK)
+		return false;
+	context = acquire_context(door_of(ssl)->tls);
+	ok = context == SSL_get_SSL_CTX(ssl) || is_signed(context, ssl, certificate);
+	SSL_CTX_free(context);
+	return ok;
+}
+
 bool tls_bufferevent_identity(struct bufferevent *bufferevent, char *identity, size_t size)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(bufferevent);
@@ -444,8 +481,10 @@ bool tls_bufferevent_identity(struct bufferevent *bufferevent, char *identity, s
 	GENERAL_NAMES *names;
 	bool ok;
 
-	if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK)
+	if (!certificate || !is_still_trusted(ssl, certificate)) {
+		ERR_clear_error();
 		return false;
+	}
 	names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
 	name = find_name(names, GEN_URI);
 	if (!name)

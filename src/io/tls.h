@@ -91,7 +91,8 @@ struct bufferevent *tls_bufferevent_new(const struct tls_door *door, struct even
 void tls_bufferevent_end(struct bufferevent *bufferevent);
 
 /*
- * Who the client is by its certificate, which one of `client_ca` has signed: its first URI among
+ * Who the client is by its certificate, which one of `client_ca` has signed, of the one that counts
+ * now if tls_swap() has brought another since the session began: its first URI among
  * the alternative names (such as a SPIFFE ID), without one the first DNS name there, without one
  * the common name. false: it has shown none, or none with such a name in printable ASCII that fits.
  */

@@ -85,8 +85,11 @@ static struct answer_peer peer_of(const struct sockaddr_storage *sockaddr)
 	struct answer_peer peer = { .transport = ANSWER_UDP };
 
 	if (sockaddr->ss_family == AF_INET6) {
-		peer.address = v6->sin6_addr.s6_addr;
-		peer.address_len = sizeof(v6->sin6_addr);
+		/* A socket for both families, of whoever opened it for us, has IPv4 within. */
+		size_t mapped_len = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) ? 12 : 0;
+
+		peer.address = v6->sin6_addr.s6_addr + mapped_len;
+		peer.address_len = sizeof(v6->sin6_addr) - mapped_len;
 	} else {
 		peer.address = (const uint8_t *)&v4->sin_addr;
 		peer.address_len = sizeof(v4->sin_addr);

@@ -57,6 +57,7 @@ def check_there_and_back():
     expect_equal(export(other), lines, "there and back")
     path = os.path.join(daemon.folder, "out.jsonl")
     expect_equal(rosterd("--data", other, "--export", path).returncode, 0, "to a file")
+    expect_equal(os.stat(path).st_mode & 0o777, 0o600, "who may read the secrets in it")
     expect_equal(sorted(name for name in os.listdir(daemon.folder) if "out" in name),
                  ["out.jsonl"], "files")
 

@@ -9,10 +9,12 @@ import socket
 import sys
 
 import harness
+import wire
 from harness import expect, expect_equal, wait_for
 
 PINGS = 3
 WATCHDOG_US = 400000
+TCP_PER_CLIENT = 128  # limits.h
 
 LAUNCHER = """
 import os, socket, sys
@@ -20,9 +22,13 @@ kinds = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}
 sockets = []
 for text in sys.argv[1].split(","):
     kind, port = text.split(":")
-    one = socket.socket(socket.AF_INET, kinds[kind])
+    both = kind.endswith("-both")
+    kind = kind.replace("-both", "")
+    one = socket.socket(socket.AF_INET6 if both else socket.AF_INET, kinds[kind])
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    one.bind(("127.0.0.1", int(port)))
+    if both:
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    one.bind(("::" if both else "127.0.0.1", int(port)))
     if kind == "tcp":
         one.listen(16)
     sockets.append(os.dup2(one.fileno(), 100 + len(sockets)))
@@ -146,12 +152,35 @@ def check_activation():
     daemon.stop()
 
 
+def check_both_families():
+    """IPv4 clients of a socket for both families are limited as IPv4 clients: each by itself."""
+    port = harness.free_port()
+    daemon = harness.Daemon("--dns", f"::@{port}", "--workers", "1", wait=False,
+                            config="server: {rate-limit: {rate: 1, slip: 0}}\n")
+    daemon.prefix = [sys.executable, "-c", LAUNCHER, f"udp-both:{port},tcp-both:{port}"]
+    daemon.launch()
+    daemon.prefix = []
+    wait_for(daemon.is_ready, harness.START_S, "rosterd is ready")
+    with wire.udp_client(port) as client:
+        for number in range(20):  # loopback, which is never limited
+            expect_equal(wire.ask_udp(client, wire.query(number, "a.service.local")).id, number,
+                         "an answer")
+    with wire.tcp_client(port, "127.0.0.2") as other:
+        crowd = [wire.tcp_client(port) for _ in range(TCP_PER_CLIENT + 1)]
+        wire.ask_tcp(crowd[-1], wire.query(1, "a.service.local"))
+        wire.ask_tcp(other, wire.query(2, "a.service.local"))
+        for client in crowd:
+            client.close()
+    daemon.stop()
+
+
 def main():
     harness.need("dig")
     check_messages(Manager(os.path.join(harness.make_folder(), "notify")))
     check_messages(Manager(f"\0rosterd-test-{os.getpid()}"))
     check_replacement(Manager(f"\0rosterd-test-new-{os.getpid()}"))
     check_activation()
+    check_both_families()
 
 
 harness.run(main)

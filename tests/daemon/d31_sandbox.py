@@ -207,6 +207,27 @@ def check_taken_over():
     daemon.stop()
 
 
+def check_links():
+    """A link that the user has laid in its directory does not lead root, who exports, elsewhere."""
+    folder = open_folder()
+    daemon = harness.Daemon(folder=folder, config=configuration(folder))
+    daemon.stop()
+    victim = harness.write_file(folder, "victim", "root's own")
+    os.chmod(victim, 0o600)
+    os.symlink(victim, os.path.join(daemon.data, "revision.new"))
+    path = os.path.join(folder, "rosterd.conf")
+    for flag in ("--export", "--import"):
+        subprocess.run([harness.ROSTERD, "-c", path, "--data", daemon.data, flag, "-"],
+                       stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        with open(victim, encoding="ascii") as file:
+            expect_equal(file.read(), "root's own", f"a file of root's after {flag}")
+    os.unlink(os.path.join(daemon.data, "revision.new"))
+    done = subprocess.run([harness.ROSTERD, "-c", path, "--data", daemon.data, "--export", "-"],
+                          capture_output=True, text=True, timeout=30, check=False)
+    expect_equal(done.returncode, 0, done.stderr)
+    check_files(daemon)
+
+
 def check_open():
     """For debuggers: the user changes, the rest stays."""
     folder = open_folder()
@@ -232,6 +253,7 @@ def main():
     check_refusals()
     check_sealed()
     check_taken_over()
+    check_links()
     check_open()
     check_successors()
 

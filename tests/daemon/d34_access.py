@@ -274,7 +274,38 @@ def check_certificates():
             ("stranger", "shop", "token-of-all", 201), ("pay", "shop", "token-of-all", 200)):
         expect_equal(ask_tls(certificate, service, token), status,
                      f"{service} by {certificate} with {token}")
+    check_revoked_ca(daemon, folder, port, config(ALL, pay, http=tls))
     daemon.stop()
+
+
+def check_revoked_ca(daemon, folder, port, text):
+    """A connection does not keep the name that a CA gave it, which is not trusted any more."""
+    make_certificate(folder, "ca2", "ca2")
+
+    def connect_tls(path):
+        context = ssl.create_default_context(cafile=f"{folder}/ca.crt")
+        context.load_cert_chain(f"{folder}/pay.crt", f"{folder}/pay.key")
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)
+        connection.request("GET", path)
+        return connection, connection.getresponse()
+
+    def ask_again(connection):
+        connection.request("GET", "/registry/services/pay")
+        reply = connection.getresponse()
+        reply.read()
+        return reply.status
+
+    connection, reply = connect_tls("/registry/services/pay")
+    reply.read()
+    connection.auto_open = 0  # this one, or none
+    reload(daemon, text, "event=reloaded")
+    expect_equal(ask_again(connection), 200, "the same connection, the same CA read again")
+    _, stream = connect_tls("/registry/watch?service=pay")
+    expect_equal(stream.status, 200, "a stream")
+    reload(daemon, text.replace("client-ca: ca.crt", "client-ca: ca2.crt"), "event=reloaded")
+    expect_equal(ask_again(connection), 401, "the same connection, behind another CA")
+    stream.read()  # ends
+    connection.close()
 
 
 def main():
