@@ -132,19 +132,6 @@ static void on_restored(void *cookie, bool ok)
 
 /* ---- Life ---- */
 
-/* evhttp adds and deletes the same events again and again; epoll hears of it once a round. */
-static struct event_base *new_base(void)
-{
-	struct event_config *config = event_config_new();
-	struct event_base *base = NULL;
-
-	if (config && event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
-		base = event_base_new_with_config(config);
-	if (config)
-		event_config_free(config);
-	return base;
-}
-
 static struct registry *new_registry(struct control *control, uint64_t revision)
 {
 	struct registry_options options = {
@@ -191,7 +178,7 @@ static int new_model(struct control *control)
 
 	set_identity(control);
 	codec_use_pool();
-	control->base = new_base();
+	control->base = event_base_new();
 	control->results = queue_new();
 	control->notes = queue_new();
 	control->catalog = catalog_new();
