@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The HTTP port and those who should not use it: smugglers, web pages, clients that want it all."""
 
-import ctypes
 import json
 import signal
 import socket
-import subprocess
 
 import harness
 from harness import expect, expect_equal
 
-CLONE_NEWNET = 0x40000000
 DNS_PORT, HTTP_PORT = 8600, 8500  # nobody else is in this namespace
 SERVER, CLIENT, OTHER = "192.0.2.53", "192.0.2.1", "198.51.100.1"
 SERVER6, CLIENTS6 = "2001:db8::53", ("2001:db8:1::1", "2001:db8:1::2")
+ADDRESSES = (f"{SERVER}/32", f"{CLIENT}/32", f"{OTHER}/32", f"{SERVER6}/128",
+             *(f"{client}/128" for client in CLIENTS6))
 PER_CLIENT, TOTAL = 64, 512
 BODY = json.dumps({"name": "evil", "ip": "10.6.6.6", "port": 80})
 CONFIG = """
@@ -24,19 +23,6 @@ server:
 """
 TOKEN = "t"
 ACCESS = harness.access({"name": "all", "token": TOKEN, "admin": "*"})
-
-
-def enter_namespace():
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
-        raise harness.Skip("a network namespace takes root")
-    addresses = (f"{SERVER}/32", f"{CLIENT}/32", f"{OTHER}/32", f"{SERVER6}/128",
-                 *(f"{client}/128" for client in CLIENTS6))
-    for command in (["link", "set", "lo", "up"],
-                    *(["address", "add", address, "dev", "lo", "nodad"] for address in addresses)):
-        done = subprocess.run(["ip", *command], capture_output=True, text=True, timeout=10,
-                              check=False)
-        if done.returncode != 0:
-            raise harness.Skip(f"ip {' '.join(command)}: {done.stderr.strip()}")
 
 
 def connect(source="127.0.0.1", server="127.0.0.1"):
@@ -204,7 +190,7 @@ def check_full(daemon):
 
 
 def main():
-    enter_namespace()
+    harness.enter_namespace(ADDRESSES)
     daemon = harness.Daemon(config=CONFIG.format(name="rosterd.example.net") + ACCESS,
                             dns_port=DNS_PORT, http_port=HTTP_PORT, wait=False, token=TOKEN)
     daemon.flags = []

@@ -6,6 +6,7 @@ of it: 0, 1, or 77 for Skip. Answers are decoded by dig or another client, never
 sleeps: wait_for() waits for a condition, with a limit. Processes are ended by their own id.
 """
 
+import ctypes
 import hashlib
 import http.client
 import json
@@ -261,6 +262,21 @@ started = []  # every Daemon
 helpers = []  # every other process
 folders = []
 cleanups = []  # functions, last one first
+
+
+CLONE_NEWNET = 0x40000000
+
+
+def enter_namespace(addresses):
+    """A network namespace for this process and what it starts, with these addresses on loopback."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        raise Skip("a network namespace takes root")
+    for command in (["link", "set", "lo", "up"],
+                    *(["address", "add", address, "dev", "lo", "nodad"] for address in addresses)):
+        done = subprocess.run(["ip", *command], capture_output=True, text=True, timeout=10,
+                              check=False)
+        if done.returncode != 0:
+            raise Skip(f"ip {' '.join(command)}: {done.stderr.strip()}")
 
 
 def make_folder():
