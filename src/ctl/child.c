@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -27,6 +28,7 @@ static void become(char *const *argv, const sigset_t *mask, pid_t parent, int sa
 	if (getppid() != parent)
 		_exit(EXIT_LOCAL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
+	unsetenv("ROSTERD_TOKEN"); /* it is ours to register with */
 	execvp(argv[0], argv);
 	error = errno;
 	if (write(said, &error, sizeof(error)) < 0)

@@ -584,11 +584,12 @@ void tcp_free(struct tcp *tcp)
 void tcp_drain(struct tcp *tcp, void (*on_drained)(void *cookie), void *cookie)
 {
 	struct connection *connection = TAILQ_FIRST(&tcp->connections);
+	size_t n_left = tcp->n_connections; /* whoever has sent something goes to the end */
 
 	event_del(tcp->acceptable);
 	event_del(tcp->accept_timer);
 	tcp->is_draining = true;
-	while (connection) {
+	for (; connection && n_left; n_left--) {
 		struct connection *next = TAILQ_NEXT(connection, by_age);
 
 		if (is_shaking_hands(connection))

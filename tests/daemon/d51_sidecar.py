@@ -54,7 +54,7 @@ class Sidecar:
                 ROSTERCTL, "run", "--name", "web", "--port", str(self.port), "--lease", lease,
                 *options, "--", *(command or (sys.executable, "-c", PROGRAM, str(self.port),
                                               self.folder)),
-                stderr=log, env={**os.environ, "HOME": self.folder,
+                stderr=log, env={**os.environ, "HOME": self.folder, "ROSTERD_TOKEN": "ours",
                                  "ROSTERD_HTTP": f"127.0.0.1@{daemon.http_port}"})
 
     def listen(self):
@@ -158,6 +158,8 @@ def check_udp(daemon):
 def check_exits(daemon):
     sidecar = Sidecar(daemon, command=["sh", "-c", "exit 42"])
     sidecar.wait_exit(42)
+    sidecar = Sidecar(daemon, command=["sh", "-c", '[ -z "$ROSTERD_TOKEN" ] && exit 44'])
+    sidecar.wait_exit(44)
     sidecar = Sidecar(daemon, command=["sh", "-c", "kill -9 $$"])
     sidecar.wait_exit(128 + 9)
     sidecar = Sidecar(daemon, command=["/nowhere/program"])
