@@ -3,7 +3,8 @@
  * tcp: DNS over TCP (RFC 7766) or over TLS (RFC 7858) on one worker: pipelined queries, answered in
  * order and written together; octets may arrive one by one.
  *
- * A connection ends: when the peer closes and all is answered; on a zero-length message; after
+ * A connection ends: when the peer closes and all is answered; on a zero-length message, behind
+ * which whatever still comes is a reset, and may cost the peer replies that it has not read; after
  * LIMIT_TCP_IDLE_MS without a complete query (an unfinished one, an unfinished handshake or unread
  * replies count as idle).
  * A peer that does not read its replies is not read from either. When a client has

@@ -80,7 +80,12 @@ static void start(void)
 
 /* ---- What must come ---- */
 
-static void expect_replies(const uint8_t *in, size_t len, struct buf *replies)
+/*
+ * What is to come back. Returns how many octets stand behind a message without length: the server
+ * closes there, and what is sent to a closed socket is a reset, upon which the client's kernel
+ * throws away replies that nobody has read yet.
+ */
+static size_t expect_replies(const uint8_t *in, size_t len, struct buf *replies)
 {
 	static const uint8_t loopback[] = { 127, 0, 0, 1 };
 	const struct answer_peer peer = {
@@ -96,8 +101,10 @@ static void expect_replies(const uint8_t *in, size_t len, struct buf *replies)
 		const size_t query_len = (size_t)(in[0] << 8 | in[1]);
 		uint8_t frame[FRAME];
 
-		if (query_len == 0 || len - FRAME < query_len)
-			return;
+		if (query_len == 0)
+			return len - FRAME;
+		if (len - FRAME < query_len)
+			break;
 		memcpy(message, in + FRAME, query_len);
 		catalog_reader_online();
 		const size_t reply_len = answer(&alone, &peer, &time, message, query_len);
@@ -111,6 +118,7 @@ static void expect_replies(const uint8_t *in, size_t len, struct buf *replies)
 		buf_put(replies, frame, FRAME);
 		buf_put(replies, message, reply_len);
 	}
+	return 0;
 }
 
 /* ---- What comes ---- */
@@ -164,15 +172,16 @@ static bool compare(const uint8_t *data, size_t size, size_t piece)
 {
 	const uint32_t wall_s = worker_time().wall_s;
 	struct buf expected, found;
+	size_t n_behind;
 	bool is_one_second;
 
 	buf_init(&expected);
 	buf_init(&found);
 	talk(data, size, piece, &found);
-	expect_replies(data, size, &expected);
+	n_behind = expect_replies(data, size, &expected);
 	is_one_second = worker_time().wall_s == wall_s;
 	if (is_one_second) {
-		assert(found.len == expected.len);
+		assert(found.len == expected.len || (n_behind && found.len < expected.len));
 		assert(!found.len || memcmp(found.data, expected.data, found.len) == 0);
 	}
 	buf_fini(&expected);
