@@ -385,6 +385,11 @@ START_TEST(entries_that_may_mean_something_else_are_refused)
 		  "2:3: an entry needs either 'token-sha256' or 'identity'");
 	check_bad("access:\n- identity: b\n", "2:3: the entry has no 'name'");
 	check_bad("access:\n- {name: a, identity: \"\"}\n", "2:23: the name is empty");
+	check_bad("access:\n- {name: [a]}\n", "2:10: expected one value, not a list");
+	check_bad("access:\n- {name: a, token-sha256: {}}\n",
+		  "2:27: expected one value, not a mapping");
+	check_bad("access:\n- {name: a, identity: b, read: [{}]}\n",
+		  "2:33: expected one value, not a mapping");
 	check_bad("access:\n- {name: a, token: x}\n",
 		  "2:13: unknown key 'token' (known: name, token-sha256, identity, read, "
 		  "register, admin)");

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "io/httpd.h"
+#include "io/listen.h"
+#include "io/tcp.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -771,6 +773,117 @@ START_TEST(without_client_ca_nobody_is_anybody)
 }
 END_TEST
 
+/* ---- DNS ---- */
+
+/* One worker without a thread: its loop goes round where the test says so. */
+struct dns {
+	struct catalog *catalog;
+	struct answer_identity identity;
+	struct worker *worker;
+	struct tcp *tcp;
+	struct port port; /* the address alone */
+};
+
+static void dns_init(struct dns *dns, struct tls *tls)
+{
+	struct listen_address address;
+	const char *reason;
+	int fd;
+
+	*dns = (struct dns){ .catalog = catalog_new() };
+	ck_assert_ptr_nonnull(dns->catalog);
+	catalog_publish(dns->catalog, 1);
+	dns->worker = worker_new(dns->catalog, &dns->identity);
+	ck_assert(dns->worker && listen_parse("127.0.0.1@0", &address, &reason));
+	fd = listen_tcp_shared(&address);
+	ck_assert_int_ge(fd, 0);
+	memcpy(&dns->port.address, &address.sockaddr, sizeof(dns->port.address));
+	dns->tcp = tcp_new(dns->worker, fd, tls);
+	ck_assert_ptr_nonnull(dns->tcp);
+}
+
+static void dns_fini(struct dns *dns)
+{
+	tcp_free(dns->tcp);
+	worker_free(dns->worker);
+	catalog_free(dns->catalog);
+}
+
+/* Two queries in one record: frames of "a. A". */
+static const uint8_t questions[] = {
+	0, 19, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 0, 0, 1, 0, 1,
+	0, 19, 0, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 0, 0, 1, 0, 1,
+};
+
+START_TEST(dns_over_tls_is_answered_until_the_peer_has_ended)
+{
+	struct tls *tls = make_good(NULL);
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(context);
+	int result, error = SSL_ERROR_WANT_READ;
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+	size_t sent = 0, len = 0;
+	uint8_t text[256];
+	struct dns dns;
+
+	dns_init(&dns, tls);
+	SSL_set_fd(ssl, connect_to(&dns.port));
+	SSL_set_connect_state(ssl);
+	while (is_unfinished(error)) {
+		size_t n = 0;
+
+		ck_assert_uint_lt(clock_mono_ms(), end_ms);
+		event_base_loop(dns.worker->base, EVLOOP_NONBLOCK);
+		ERR_clear_error();
+		if (sent == 0)
+			result = SSL_write_ex(ssl, questions, sizeof(questions), &sent);
+		else
+			result = SSL_read_ex(ssl, text + len, sizeof(text) - len, &n);
+		len += n;
+		error = result == 1 ? SSL_ERROR_WANT_READ : SSL_get_error(ssl, result);
+		if (len == sizeof(questions) && !SSL_get_shutdown(ssl))
+			SSL_shutdown(ssl);
+	}
+	ck_assert_int_eq(error, SSL_ERROR_ZERO_RETURN);
+	/* Without a zone all there is to say of them is REFUSED. */
+	ck_assert_uint_eq(len, sizeof(questions));
+	for (size_t at = 0; at < len; at += sizeof(questions) / 2) {
+		ck_assert_mem_eq(text + at, questions + at, 4);
+		ck_assert_uint_eq(text[at + 4], 0x81);
+		ck_assert_uint_eq(text[at + 5], 5);
+	}
+	close(SSL_get_fd(ssl));
+	SSL_free(ssl);
+	SSL_CTX_free(context);
+	dns_fini(&dns);
+	tls_free(tls);
+}
+END_TEST
+
+START_TEST(plain_dns_on_the_tls_port_ends)
+{
+	struct tls *tls = make_good(NULL);
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+	uint8_t octets[256];
+	struct dns dns;
+	ssize_t n = 1;
+	int fd;
+
+	dns_init(&dns, tls);
+	fd = connect_to(&dns.port);
+	ck_assert_int_eq(send(fd, questions, sizeof(questions), 0), sizeof(questions));
+	/* An alert may come first. */
+	while (n > 0 || (n < 0 && errno == EAGAIN)) {
+		ck_assert_uint_lt(clock_mono_ms(), end_ms);
+		event_base_loop(dns.worker->base, EVLOOP_NONBLOCK);
+		n = recv(fd, octets, sizeof(octets), 0);
+	}
+	close(fd);
+	dns_fini(&dns);
+	tls_free(tls);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tls");
@@ -796,6 +909,8 @@ int main(void)
 	tcase_add_test(tcase, identity_is_what_the_certificate_says);
 	tcase_add_test(tcase, certificate_that_is_not_good_ends_the_connection);
 	tcase_add_test(tcase, without_client_ca_nobody_is_anybody);
+	tcase_add_test(tcase, dns_over_tls_is_answered_until_the_peer_has_ended);
+	tcase_add_test(tcase, plain_dns_on_the_tls_port_ends);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
