@@ -5,6 +5,7 @@ itself is left alone.
 """
 
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -92,6 +93,7 @@ class Server:
     name = None
     program = None
     has_data = True
+    largest = None  # services that it can be given in reasonable time
 
     def __init__(self, data, core, prefix=()):
         self.data = data
@@ -387,8 +389,72 @@ class Gdnsd(Server):
         return [find_program("gdnsd"), "-c", self.folder, "start"]
 
 
-PEERS = (Nsd, Knot, Gdnsd)
-ALL = (Rosterd, *PEERS)
+class CoreDns(Server):
+    """Not in Debian: go install github.com/coredns/coredns@latest, and $GOBIN in PATH."""
+
+    name = "coredns"
+    program = "coredns"
+
+    def prepare(self, zone_file):
+        self.write("Corefile", f"""
+.:{self.port} {{
+    bind 127.0.0.1
+    file {zone_file} {dataset.ZONE}
+}}
+""")
+
+    def command(self):
+        return ["env", "GOMAXPROCS=1", find_program("coredns"), "-conf", self.path("Corefile")]
+
+
+class Consul(Server):
+    """Not in Debian: the binary in PATH. One agent alone, with its data in memory."""
+
+    name = "consul"
+    program = "consul"
+    largest = 10000  # services: they are registered one by one
+
+    def prepare(self, zone_file):
+        self.http_port = free_port()
+        label, _, domain = dataset.ZONE.partition(".")
+        if label != "service":
+            raise Failure("consul's names are <service>.service.<domain>")
+        ports = {name: free_port() for name in ("server", "serf_lan", "serf_wan")}
+        self.write("consul.json", json.dumps({
+            "domain": domain, "bind_addr": "127.0.0.1", "log_level": "warn",
+            "ports": {"dns": self.port, "http": self.http_port, "grpc": -1, "grpc_tls": -1,
+                      **ports},
+            "dns_config": {"service_ttl": {"*": f"{dataset.TTL_S}s"}, "udp_answer_limit": 100,
+                           "soa": {"min_ttl": dataset.TTL_S}}}))
+
+    def command(self):
+        return ["env", "GOMAXPROCS=1", find_program("consul"), "agent", "-dev",
+                f"-config-file={self.path('consul.json')}"]
+
+    def put(self, path, body):
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=START_S)
+        try:
+            connection.request("PUT", path, json.dumps(body))
+            return connection.getresponse().status
+        except OSError:
+            return None
+        finally:
+            connection.close()
+
+    def feed(self):
+        end = time.monotonic() + START_S
+        for number, (service, address) in enumerate(self.data.instances()):
+            body = {"Node": "bench", "Address": "127.0.0.1", "Service": {
+                "ID": f"{service}-{number}", "Service": service, "Address": address,
+                "Port": dataset.PORT}}
+            while self.put("/v1/catalog/register", body) != 200:
+                if self.process.poll() is not None or time.monotonic() > end:
+                    self.fail("takes no registrations")
+                time.sleep(0.1)  # no leader yet
+
+
+PEERS = (Nsd, Knot, Gdnsd, CoreDns)
+ALL = (Rosterd, *PEERS, Consul)
 
 
 def cores():
