@@ -48,6 +48,10 @@ struct api_request {
 	const char *if_none_match; /* a header value: what the client has already; NULL: nothing */
 };
 
+struct api_header {
+	const char *name, *value;
+};
+
 /* How a request waits for changes, which is the business of api/watch.h. */
 enum api_wait {
 	API_WAIT_NONE,
@@ -61,10 +65,6 @@ struct api_watch {
 	bool has_since;                /* else from now on */
 	uint64_t since;                /* revision */
 	uint32_t wait_ms;              /* API_WAIT_POLL: for so long */
-};
-
-struct api_header {
-	const char *name, *value;
 };
 
 struct api_reply {

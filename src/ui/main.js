@@ -109,6 +109,7 @@ function drawSoon() {
 
 function draw() {
 	drawing = 0;
+	store.settle();
 	list.show(store.select(words, filter.states));
 	drawCounts();
 	drawDetails();
@@ -118,6 +119,7 @@ function draw() {
 
 function drawDetails() {
 	if (!details.isOpen) return;
+	store.settle();
 	const { service, id } = details;
 	details.show(store.find(service, null), store.find(service, id), access,
 		list.safe.get(List.key(service, id)));
@@ -273,10 +275,28 @@ function whySoon() {
 }
 
 let waiting = null; // until the next try; null: there is a connection
-function drawLink(word, state, title = "") {
-	$("link").replaceChildren(mark(state), word);
+function drawLink(word, state, title = "", hidden = "") {
+	$("link").replaceChildren(mark(state), word, el("span", { "aria-hidden": "true" }, hidden));
 	$("link").dataset.state = state;
 	$("link").title = title;
+}
+
+// What this reader may follow: a service, or all of them (""); null: neither.
+function followed() {
+	if (access.read.includes("*")) return "";
+	return access.read.length === 1 && !access.read[0].endsWith("*") ? access.read[0] : null;
+}
+
+function follow() {
+	const service = followed();
+	if (service === null) pollAll("Events are for who may read all services, or a single one");
+	else watch.start(store.revision, service);
+}
+
+// Who may not follow events reads again and again.
+function pollAll(reason) {
+	drawLink("no events", "warning", reason, `read each ${DENIED_MS / 1000} s`);
+	again = setTimeout(load, DENIED_MS);
 }
 
 // A reload that changes who may do what ends the streams.
@@ -300,17 +320,18 @@ const watch = new server.Watch({
 		else tickLink(performance.now());
 	},
 	onEnd: (refusal) => {
-		drawLink("no events", "warning", refusal.message);
 		if (refusal.status === 410) load();
 		else if (refusal.status === 401) onRefusedStart(refusal);
-		else again = setTimeout(load, DENIED_MS); // who may not follow all reads what it may
+		else pollAll(refusal.message);
 	},
 });
 
 function tickLink(now) {
 	if (!waiting) return;
 	const s = Math.max(0, Math.ceil((waiting.until - now) / 1000));
-	drawLink(`disconnected, again in ${s} s`, "critical", waiting.reason);
+	// Screen readers would read each second out.
+	if ($("link").dataset.state === "critical") setText($("link").lastChild, `again in ${s} s`);
+	else drawLink("disconnected", "critical", waiting.reason, `again in ${s} s`);
 }
 
 // ---- The server itself ----
@@ -438,7 +459,7 @@ function onRefusedStart(refusal) {
 	watch.stop();
 	drawLink("not connected", "unknown", refusal.message);
 	store.services.clear();
-	store.changed();
+	draw();
 	showProblem(refusal);
 	if (refusal.status === 401) askToken(refusal.message);
 	else if (refusal.status === 0 || refusal.status === 503) again = setTimeout(start, 2000);
@@ -454,7 +475,7 @@ async function load() {
 		if (!isOurs) return;
 		isLoaded = true;
 		draw();
-		watch.start(store.revision);
+		follow();
 	} catch (refusal) {
 		if (!(refusal instanceof server.Refusal)) throw refusal;
 		if (isLoaded && refusal.status !== 401) again = setTimeout(load, DENIED_MS);

@@ -145,7 +145,8 @@ export class Watch {
 		this.abort?.abort();
 	}
 
-	async start(since) {
+	// `service`: the one to follow; empty: all of them.
+	async start(since, service) {
 		this.stop();
 		const run = this.run;
 		let wait_ms = 500;
@@ -154,7 +155,7 @@ export class Watch {
 			let reason = "the connection has ended";
 			this.hooks.onState("connecting");
 			try {
-				await this.read(position, run, (id) => {
+				await this.read(position, service, run, (id) => {
 					if (id) position = id;
 					wait_ms = 500;
 				});
@@ -177,13 +178,13 @@ export class Watch {
 		return new Promise((resolve) => setTimeout(resolve, ms));
 	}
 
-	async read(position, run, onProgress) {
+	async read(position, service, run, onProgress) {
 		const abort = new AbortController();
 		let silence = setTimeout(() => abort.abort(), SILENCE_MS);
 		this.abort = abort;
 		try {
-			const reply = await send(`registry/watch?since=${position}`,
-				{ headers: headers({}), signal: abort.signal });
+			const path = `registry/watch?since=${position}${service && `&service=${service}`}`;
+			const reply = await send(path, { headers: headers({}), signal: abort.signal });
 			const events = new EventReader((event) => run === this.run && this.hooks.onEvent(event));
 			const octets = reply.body.getReader();
 			const decoder = new TextDecoder();

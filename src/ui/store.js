@@ -109,7 +109,7 @@ export function leaseLeft(instance, now) {
 // ---- The store ----
 
 export class Store {
-	// onChange(): something is different now.
+	// onChange(): something is different now; settle() before looking.
 	constructor(onChange) {
 		this.onChange = onChange;
 		this.services = new Map();
@@ -145,8 +145,7 @@ export class Store {
 			service.is_closed = this.services.get(name)?.is_closed ?? false;
 		Object.assign(this, { services, revision, is_cut });
 		this.wanted.clear();
-		this.gone.clear();
-		this.changed();
+		this.onChange();
 		return true;
 	}
 
@@ -156,13 +155,13 @@ export class Store {
 		return json;
 	}
 
-	changed() {
+	// Before anything is shown: many changes are worked out as one.
+	settle() {
 		this.n_instances = 0;
 		for (const service of this.services.values()) {
 			if (service.is_stale) workOut(service);
 			this.n_instances += service.instances.size;
 		}
-		this.onChange();
 	}
 
 	find(name, id) {
@@ -203,7 +202,7 @@ export class Store {
 		if (event.event === "deregistered" || event.event === "expired") {
 			this.gone.set(key, performance.now());
 			this.drop(event.service, event.id);
-			this.changed();
+			this.onChange();
 			return;
 		}
 		this.gone.delete(key);
@@ -213,7 +212,7 @@ export class Store {
 			instance.healthy = event.status !== "critical";
 			instance.text = null;
 			service.is_stale = true;
-			this.changed();
+			this.onChange();
 		}
 		if (service || !this.is_cut) this.want(event.service, event.id ?? null);
 	}
@@ -248,12 +247,13 @@ export class Store {
 			else for (const id of ids) jobs.push(() => this.readInstance(name, id, generation));
 		}
 		this.wanted.clear();
+		this.gone.clear();
 		this.timer = null;
 		this.is_busy = true;
 		await Promise.all(Array.from({ length: AT_ONCE }, async () => {
 			for (let job = jobs.pop(); job; job = jobs.pop()) await job();
 		}));
-		this.changed();
+		this.onChange();
 		// What takes long is not asked more often for it.
 		const pause_ms = Math.max(PAUSE_MS, 3 * (performance.now() - started));
 		setTimeout(() => {

@@ -248,7 +248,8 @@ def check_tokens(browser):
     daemon = harness.Daemon(config="server:\n  workers: 1\n" + harness.access(
         {"name": "ops", "token": "token-of-ops", "admin": "*"},
         {"name": "viewer", "token": "token-of-viewer", "read": "*", "admin": ["cart"]},
-        {"name": "shop", "token": "token-of-shop", "read": ["cart"]}), token="token-of-ops")
+        {"name": "shop", "token": "token-of-shop", "read": ["cart", "cart-*"]},
+        {"name": "cart", "token": "token-of-cart", "read": ["cart"]}), token="token-of-ops")
     daemon.register(name="payment", id="a", ip="10.0.0.1", port=80)
     daemon.register(name="cart", id="c", ip="10.0.0.3", port=80)
     says_rights = daemon.http("GET", "/server/access")[0] == 200
@@ -278,6 +279,9 @@ def check_tokens(browser):
     wait_for(lambda: not browser.run(ROW, "payment"), 10, "what others may read is gone")
     wait_row(browser, "cart/c", "passing")
     wait_text(browser, "#link", "no events")
+    change_token(browser, "token-of-cart")
+    wait_row(browser, "cart/c", "passing")
+    wait_text(browser, "#link", "live" if says_rights else "no events")
     change_token(browser, "token-of-ops")
     wait_row(browser, "payment/a", "passing")
     browser.click('[data-key="payment/a"]')

@@ -225,13 +225,13 @@ static const struct {
 	{ "/registry/deregister", API_POST, NULL, NULL, "{\"service\":\"pay\",\"id\":\"b\"}", 200 },
 	{ "/registry/services/{service}/instances/{id}", API_DELETE,
 	  "/registry/services/p%61y/instances/a", NULL, NULL, 200 },
-	{ "/health/live", API_GET, NULL, NULL, NULL, 200 },
-	{ "/health/ready", API_GET, NULL, NULL, NULL, 200 },
-	{ "/metrics", API_GET, NULL, NULL, NULL, 200 },
 	{ "/", API_GET, NULL, NULL, NULL, 302 },
 	{ "/ui", API_GET, NULL, NULL, NULL, 302 },
 	{ "/ui/", API_GET, NULL, NULL, NULL, 200 },
 	{ "/ui/{file}", API_GET, "/ui/style.css", NULL, NULL, 200 },
+	{ "/health/live", API_GET, NULL, NULL, NULL, 200 },
+	{ "/health/ready", API_GET, NULL, NULL, NULL, 200 },
+	{ "/metrics", API_GET, NULL, NULL, NULL, 200 },
 };
 enum {
 	N_REQUESTS = sizeof(requests) / sizeof(requests[0])
