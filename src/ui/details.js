@@ -3,7 +3,7 @@
 // and, for who may, taking it out of service and putting it back.
 
 import { count, counted, duration, el, mark, percent, setStrip, setText, strip } from "./dom.js";
-import { stateWord } from "./list.js";
+import { stateWord, took } from "./list.js";
 import { allows, ask, change, instancePath } from "./server.js";
 import { leaseLeft } from "./store.js";
 
@@ -107,8 +107,7 @@ function makeCheck(check) {
 		el("p", { class: "dim" }, targetOf(check)),
 		strip(check.history),
 		el("p", { class: "said" }, check.output ?? "no result yet"),
-		el("p", { class: "dim" },
-			typeof check.latency_ms === "number" ? `took ${count(check.latency_ms)} ms` : ""));
+		el("p", { class: "dim" }, took(check) && `took ${took(check)}`));
 }
 
 function makeChecks(checks) {

@@ -13,7 +13,8 @@ const OVERSCAN = 6; // rows that are ready above and below
 // The heights of the rows, by the width of the list; style.css has the same.
 const SIZES = [
 	{ name: "xl", from: 1180, service: 38, instance: 32 },
-	{ name: "l", from: 960, service: 38, instance: 32 },
+	{ name: "l", from: 1010, service: 38, instance: 32 },
+	{ name: "ml", from: 955, service: 38, instance: 32 },
 	{ name: "m", from: 640, service: 38, instance: 32 },
 	{ name: "s", from: 0, service: 42, instance: 62 },
 ];
@@ -33,6 +34,12 @@ export function stateWord(state) {
 function addressOf(instance) {
 	const address = instance.ipv4 ?? `[${instance.ipv6}]`;
 	return `${address}:${instance.port}`;
+}
+
+// How long the newest run of a check took; empty where nobody runs it.
+export function took(check) {
+	if (typeof check?.latency_ms !== "number") return "";
+	return check.latency_ms ? `${count(check.latency_ms)} ms` : "<1 ms";
 }
 
 // Tags and the version, as they fit a line.
@@ -113,7 +120,7 @@ class InstanceRow {
 		setAttribute(this.labels, "title", labelsOf(instance));
 		this.strip.classList.toggle("is-absent", !check);
 		setStrip(this.strip, check?.history ?? "");
-		setText(this.latency, typeof check?.latency_ms === "number" ? `${count(check.latency_ms)} ms` : "");
+		setText(this.latency, took(check));
 		this.tick(performance.now());
 	}
 
