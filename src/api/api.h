@@ -45,6 +45,11 @@ struct api_request {
 	 */
 	const char *identity;
 	const char *last_event_id; /* of a reader of events that comes again; NULL: none */
+	const char *if_none_match; /* a header value: what the client has already; NULL: nothing */
+};
+
+struct api_header {
+	const char *name, *value;
 };
 
 /* How a request waits for changes, which is the business of api/watch.h. */
@@ -63,12 +68,15 @@ struct api_watch {
 };
 
 struct api_reply {
-	int status;               /* HTTP status code */
+	int status;               /* HTTP status code; 304: the transport leaves the body out */
 	const char *content_type; /* static */
 	const char *body;         /* NULL: empty */
 	size_t body_len;
 	char *owned;    /* what `body` is in, from malloc; NULL: it is static */
 	char allow[64]; /* for 405: the methods of that path; else empty */
+	/* Beside those that every reply has: static, ending with one without a name; NULL: none. */
+	const struct api_header *headers;
+	const char *etag; /* static, in its quotes; NULL: none */
 	/* Where it waits for changes there is no reply yet, but for its status, 200. */
 	struct api_watch watch;
 	/*

@@ -4,6 +4,7 @@
 #include "api/native_metrics.h"
 #include "api/native_why.h"
 #include "api/native_write.h"
+#include "api/ui.h"
 #include "api/watch.h"
 #include "model/codec.h"
 
@@ -186,6 +187,10 @@ const struct api_route native_routes[] = {
 	  API_SERVICE },
 	{ API_GET, "/registry/why", native_why_handle, ACCESS_READ, API_SOME },
 	{ API_GET, "/registry/watch", watch_handle, ACCESS_READ, API_SOME },
+	{ API_GET, "/", ui_handle_redirect, ACCESS_NONE, API_OPEN },
+	{ API_GET, "/ui", ui_handle_redirect, ACCESS_NONE, API_OPEN },
+	{ API_GET, "/ui/", ui_handle_page, ACCESS_NONE, API_OPEN },
+	{ API_GET, "/ui/{file}", ui_handle_file, ACCESS_NONE, API_OPEN },
 	{ API_GET, "/health/live", handle_live, ACCESS_NONE, API_OPEN },
 	{ API_GET, "/health/ready", handle_ready, ACCESS_NONE, API_OPEN },
 	{ API_GET, "/metrics", native_metrics_handle, ACCESS_NONE, API_KNOWN },

@@ -43,6 +43,8 @@
 	X(tcp_idle, "rosterd_dns_tcp_idle_total", "", "DNS connections closed for idleness")    \
 	X(http_2xx, "rosterd_http_requests_total", "code=\"2xx\"",                              \
 	  "HTTP requests answered, by status code")                                             \
+	X(http_3xx, "rosterd_http_requests_total", "code=\"3xx\"",                              \
+	  "HTTP requests answered, by status code")                                             \
 	X(http_4xx, "rosterd_http_requests_total", "code=\"4xx\"",                              \
 	  "HTTP requests answered, by status code")                                             \
 	X(http_5xx, "rosterd_http_requests_total", "code=\"5xx\"",                              \

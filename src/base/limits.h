@@ -53,6 +53,7 @@
 	X(TIMEOUT_MIN_MS, 10, "ms", "below the noise of a busy host")                          \
 	X(DAMPING, 100, "results", "rise and fall; more is a check that never acts")           \
 	X(CHECK_OUTPUT, 256, "octets", "kept of what a check said, for people")                \
+	X(CHECK_HISTORY, 60, "results a check", "kept in 16 octets, for people")               \
 	X(CHECK_READ, 4096, "octets", "read of a target's reply: the status line is in there") \
 	X(INSTANCES, 4000000, "instances", "bounds memory to some 3 GB")                       \
 	X(ANSWER_LIMIT, 64, "records", "a draw without replacement costs time per record")     \

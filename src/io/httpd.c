@@ -312,6 +312,7 @@ fail:
 static void count_reply(struct counters *counters, int status)
 {
 	counters_add(status < 300   ? &counters->http_2xx
+		     : status < 400 ? &counters->http_3xx
 		     : status < 500 ? &counters->http_4xx
 				    : &counters->http_5xx,
 		     1);
@@ -416,7 +417,7 @@ void httpd_reply(struct httpd_request *owed, const struct api_reply *reply)
 {
 	struct peer *peer = owed->peer;
 	struct evhttp_request *http = peer->http;
-	bool has_body = evhttp_request_get_command(http) != EVHTTP_REQ_HEAD;
+	bool has_body = evhttp_request_get_command(http) != EVHTTP_REQ_HEAD && reply->status != 304;
 	struct api_reply refusal;
 
 	assert(peer->state == PEER_OWED);

@@ -44,6 +44,7 @@ int httpd_message_read(struct evhttp_request *http, const struct address *caller
 		.host = evhttp_find_header(headers, "Host"),
 		.origin = evhttp_find_header(headers, "Origin"),
 		.last_event_id = evhttp_find_header(headers, "Last-Event-ID"),
+		.if_none_match = evhttp_find_header(headers, "If-None-Match"),
 	};
 	return request->body_len && !request->body ? -1 : 0;
 }
@@ -79,6 +80,11 @@ int httpd_message_put_headers(struct evhttp_request *http, const struct api_repl
 	     evhttp_add_header(headers, "WWW-Authenticate", "Bearer realm=\"rosterd\"") != 0) ||
 	    (is_last && evhttp_add_header(headers, "Connection", "close") != 0))
 		return -1;
+	if (reply->etag && evhttp_add_header(headers, "ETag", reply->etag) != 0)
+		return -1;
+	for (const struct api_header *header = reply->headers; header && header->name; header++)
+		if (evhttp_add_header(headers, header->name, header->value) != 0)
+			return -1;
 	return 0;
 }
 

@@ -81,10 +81,13 @@ static json_t *check_json(const struct check *check, uint64_t now_ms)
 {
 	json_t *json = json_object();
 	bool has_run = check->last_start_ms != 0;
+	char history[LIMIT_CHECK_HISTORY + 1];
 	bool has_latency = has_run && check->spec->kind != CHECK_TTL;
 
+	history_print(&check->history, history);
 	if (put_spec(json, check->spec) &&
 	    put(json, "status", json_string(health_status_name(check->health.status))) &&
+	    put(json, "history", json_string(history)) &&
 	    put(json, "output", optional_json(check->output)) &&
 	    put(json, "latency_ms", has_latency ? json_integer(check->latency_ms) : json_null()) &&
 	    put(json, "last_run_ago",

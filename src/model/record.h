@@ -21,6 +21,7 @@
 #include "base/limits.h"
 #include "model/deadline.h"
 #include "model/health.h"
+#include "model/history.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -112,6 +113,7 @@ struct check {
 	struct instance *instance;
 	const struct check_spec *spec; /* in the instance's registration */
 	struct health health;
+	struct history history;
 	uint32_t latency_ms;
 	uint64_t last_start_ms; /* when the newest result's run began; 0: no result yet */
 	char *output;           /* what the newest result said, or NULL */

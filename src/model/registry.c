@@ -326,7 +326,7 @@ static enum registry_result apply_check_result(struct registry *registry,
 
 	if (!check || check->spec->kind == CHECK_TTL)
 		return registry_admit_refuse(outcome, REGISTRY_NOT_FOUND, "no such check");
-	registry_check_count(registry, result->passed ? STATUS_PASSING : STATUS_CRITICAL);
+	registry_check_count(registry, check, result->passed ? STATUS_PASSING : STATUS_CRITICAL);
 	check->last_start_ms = result->start_ms;
 	check->latency_ms = result->latency_ms;
 	registry_check_set_output(&check->output, result->output);

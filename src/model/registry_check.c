@@ -23,7 +23,7 @@ void registry_check_stop(struct registry *registry, struct check *check)
 		registry->options.check_stopped(registry->options.cookie, check);
 }
 
-void registry_check_count(const struct registry *registry, enum status result)
+void registry_check_count(const struct registry *registry, struct check *check, enum status result)
 {
 	struct counters *counters = registry->options.counters;
 
@@ -31,6 +31,7 @@ void registry_check_count(const struct registry *registry, enum status result)
 		     : result == STATUS_WARNING ? &counters->checks_warned
 						: &counters->checks_failed,
 		     1);
+	history_put(&check->history, result);
 }
 
 /* ---- Checks by heartbeats ---- */
@@ -57,7 +58,7 @@ bool registry_check_report(struct registry *registry, const struct instance *ins
 
 		if (check->spec->kind != CHECK_TTL)
 			continue;
-		registry_check_count(registry, instance->reported);
+		registry_check_count(registry, check, instance->reported);
 		changed |= check->health.status != instance->reported;
 		check->health.status = instance->reported;
 		check->health.has_run = true;
@@ -79,7 +80,7 @@ bool registry_check_on_deadline(struct registry *registry, struct check *check, 
 		deadline_set(&registry->deadlines, &check->deadline, check->due_ms);
 		return false;
 	}
-	registry_check_count(registry, STATUS_CRITICAL);
+	registry_check_count(registry, check, STATUS_CRITICAL);
 	check->health.status = STATUS_CRITICAL;
 	check->health.has_run = true;
 	snprintf(output, sizeof(output), "no report for %g s", check->spec->ttl_ms / 1000.0);

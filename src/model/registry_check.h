@@ -39,8 +39,8 @@ bool registry_check_report(struct registry *registry, const struct instance *ins
 			   const char *output, uint64_t now_ms);
 bool registry_check_on_deadline(struct registry *registry, struct check *check, uint64_t now_ms);
 
-/* Counts a result. */
-void registry_check_count(const struct registry *registry, enum status result);
+/* Counts a result, and puts it into the check's history. */
+void registry_check_count(const struct registry *registry, struct check *check, enum status result);
 
 /* Keeps what a check or a heartbeat said; without memory, what was said before. */
 void registry_check_set_output(char **output, const char *text);

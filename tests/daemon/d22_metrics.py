@@ -39,7 +39,7 @@ LABELS = {
     "protocol": r"udp|tcp|tls", "type": r"[A-Z]{1,6}|other|none", "rcode": r"[A-Z]+",
     "reason": r"not-a-query|oversize|rate-limit|send|unknown|forbidden",
     "state": r"begun|done|new|valid|bad|auto|up|down|drain",
-    "code": r"[245]xx|400|404|409|503|507", "result": r"pass|warn|fail|done|failed|ok|error",
+    "code": r"[2345]xx|400|404|409|503|507", "result": r"pass|warn|fail|done|failed|ok|error",
     "serve": r"all|last",
     "status": r"passing|warning|critical", "version": r"[\w.~+-]+", "limit": r"[a-z-]+",
     "le": r"[0-9.e+-]+|\+Inf", "zone": r"(service|eu|other)\.local\.|none",

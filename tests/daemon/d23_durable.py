@@ -17,8 +17,8 @@ KILLS = int(os.environ.get("ROSTERD_KILLS", "10"))
 SAVED_S = 15
 MANY = 30000  # instances: reading them takes a while
 
-VOLATILE = {"lease_left", "latency_ms", "last_run_ago", "output", "revision_created",
-            "revision_modified"}
+VOLATILE = {"lease_left", "latency_ms", "last_run_ago", "output", "history",
+            "revision_created", "revision_modified"}
 NAMES = [("pay", "A"), ("pay", "SRV"), ("eu.pay", "A"), ("_pay._tcp", "SRV"), ("web", "A"),
          ("_http._tcp.web", "SRV"), ("sick", "A"), ("policy", "A"), ("policy", "TXT"),
          ("gone", "A"), ("short", "A"), ("one.odd", "A")]

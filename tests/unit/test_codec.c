@@ -636,6 +636,7 @@ START_TEST(prints_an_instance)
 	struct check check = { .instance = &instance,
 			       .spec = &registration->checks[0],
 			       .health = { .status = STATUS_CRITICAL },
+			       .history = { .low = 4 | 1, .high = 2 | 1 },
 			       .latency_ms = 3,
 			       .last_start_ms = 29000,
 			       .output = (char[]){ "503 No" } };
@@ -667,6 +668,7 @@ START_TEST(prints_an_instance)
 	ck_assert_str_eq(text_of(seen, "output"), "503 No");
 	ck_assert_int_eq(number_of(seen, "last_run_ago"), 1);
 	ck_assert_int_eq(number_of(seen, "latency_ms"), 3);
+	ck_assert_str_eq(text_of(seen, "history"), "pwc");
 	json_decref(json);
 	record_registration_free(registration);
 }
@@ -694,6 +696,7 @@ START_TEST(prints_checks)
 	ck_assert_str_eq(text_of(seen, "expected_status"), "404");
 	ck_assert(json_is_false(json_object_get(seen, "tls_skip_verify")));
 	ck_assert(json_is_null(json_object_get(seen, "server_name")));
+	ck_assert_str_eq(text_of(seen, "history"), "");
 	ck_assert_uint_eq(json_array_size(json_object_get(seen, "header_names")), 2);
 	seen = json_array_get(json_object_get(json, "checks"), 1);
 	ck_assert_str_eq(text_of(seen, "kind"), "ttl");

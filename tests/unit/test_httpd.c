@@ -32,7 +32,7 @@ static struct httpd *httpd;
 static struct counters counters;
 static struct sockaddr_in door;
 static struct httpd_request *owed; /* the newest that was put off */
-static bool put_off, is_other, is_stream, is_idle;
+static bool put_off, is_other, is_page, is_stream, is_idle;
 static size_t n_asked, n_drained, n_ended;
 
 /* ---- The server's side ---- */
@@ -84,6 +84,18 @@ static void on_request(void *cookie, struct httpd_request *to, const struct api_
 		ck_assert_int_eq(httpd_stream_start(to, "text/event-stream", &hooks), 0);
 	} else if (put_off) {
 		owed = to;
+	} else if (is_page) {
+		static const struct api_header headers[] = { { "X-One", "1" },
+							     { "X-Two", "2; 3" },
+							     { NULL, NULL } };
+		const struct api_reply reply = { .status = request->if_none_match ? 304 : 200,
+						 .content_type = "text/plain",
+						 .body = "page",
+						 .body_len = 4,
+						 .headers = headers,
+						 .etag = "\"7\"" };
+
+		httpd_reply(to, &reply);
 	} else if (is_other) {
 		const struct api_reply reply = { .status = 405,
 						 .content_type = "text/plain",
@@ -115,7 +127,7 @@ static void start(unsigned request_ms)
 	signal(SIGPIPE, SIG_IGN);
 	memset(&counters, 0, sizeof(counters));
 	owed = NULL;
-	put_off = is_other = is_stream = is_idle = false;
+	put_off = is_other = is_page = is_stream = is_idle = false;
 	n_asked = n_drained = n_ended = 0;
 	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&any, sizeof(any)), 0);
 	ck_assert_int_eq(listen(fd, 1024), 0);
@@ -307,6 +319,35 @@ START_TEST(head_has_no_body)
 	ck_assert_ptr_nonnull(strstr(client->text, "Content-Length: 6\r\n"));
 	ck_assert_ptr_nonnull(strstr(client->text, "Connection: close\r\n"));
 	ck_assert_str_eq(strstr(client->text, "\r\n\r\n"), "\r\n\r\n");
+	client_free(client);
+}
+END_TEST
+
+START_TEST(replies_have_headers_of_their_own)
+{
+	struct client *client = client_new();
+
+	is_page = true;
+	say(client, "GET /a HTTP/1.1\r\n" HOST "\r\n");
+	expect(client, "page");
+	ck_assert_ptr_nonnull(strstr(client->text, "\r\nETag: \"7\"\r\n"));
+	ck_assert_ptr_nonnull(strstr(client->text, "\r\nX-One: 1\r\n"));
+	ck_assert_ptr_nonnull(strstr(client->text, "\r\nX-Two: 2; 3\r\n"));
+	client_free(client);
+}
+END_TEST
+
+START_TEST(what_the_client_has_is_not_sent_again)
+{
+	struct client *client = client_new();
+
+	is_page = true;
+	say(client, "GET /a HTTP/1.1\r\n" HOST "If-None-Match: \"7\"\r\nConnection: close\r\n\r\n");
+	expect_closed(client);
+	ck_assert_ptr_eq(strstr(client->text, "HTTP/1.1 304 Not Modified\r\n"), client->text);
+	ck_assert_ptr_nonnull(strstr(client->text, "\r\nETag: \"7\"\r\n"));
+	ck_assert_str_eq(strstr(client->text, "\r\n\r\n"), "\r\n\r\n");
+	ck_assert_uint_eq(counters.http_3xx, 1);
 	client_free(client);
 }
 END_TEST
@@ -1136,6 +1177,8 @@ int main(void)
 	tcase_set_timeout(patient, 60);
 	tcase_add_test(patient, answers_and_keeps_alive);
 	tcase_add_test(patient, head_has_no_body);
+	tcase_add_test(patient, replies_have_headers_of_their_own);
+	tcase_add_test(patient, what_the_client_has_is_not_sent_again);
 	tcase_add_test(patient, other_methods_reach_the_api);
 	tcase_add_test(patient, octet_by_octet);
 	tcase_add_test(patient, reads_targets);

@@ -320,6 +320,14 @@ START_TEST(reported_status_counts)
 }
 END_TEST
 
+static const char *history_of(const struct instance *instance)
+{
+	static char text[LIMIT_CHECK_HISTORY + 1];
+
+	history_print(&instance->checks[0]->history, text);
+	return text;
+}
+
 #define TTL_CHECK "\"checks\":[{\"kind\":\"ttl\",\"ttl\":\"10s\"}]"
 
 START_TEST(a_ttl_check_follows_reports)
@@ -351,6 +359,7 @@ START_TEST(a_ttl_check_follows_reports)
 	ck_assert_uint_eq(atomic_load(&counters.checks_passed), 2);
 	ck_assert_uint_eq(atomic_load(&counters.checks_warned), 1);
 	ck_assert_uint_eq(atomic_load(&counters.checks_failed), 2);
+	ck_assert_str_eq(history_of(x), "wcppc");
 	ck_assert_uint_eq(drain(), 1);
 	heartbeat("a", "x", NULL, T0_MS + 60000);
 	ck_assert_int_eq(x->status, STATUS_PASSING);
@@ -541,6 +550,7 @@ START_TEST(result_that_changes_nothing_is_no_revision)
 	ck_assert_uint_eq(registry_revision(registry), revision);
 	ck_assert_int_eq(find("a", "x")->status, STATUS_PASSING);
 	ck_assert_str_eq(find("a", "x")->checks[0]->output, "timeout");
+	ck_assert_str_eq(history_of(find("a", "x")), "ppc");
 	check_result(check_id, false, T0_MS + 180000);
 	ck_assert_uint_eq(registry_revision(registry), revision + 1);
 	ck_assert_int_eq(find("a", "x")->status, STATUS_CRITICAL);
