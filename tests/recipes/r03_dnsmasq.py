@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""contrib/recipes/dnsmasq, started as Debian's unit does, with rebinding protection on."""
+
+import through
+from harness import expect, expect_equal, need, run
+
+FOLDER = "/etc/dnsmasq.d"
+RECIPE = through.recipe("dnsmasq", "rosterd.conf")
+
+
+def start(*options):
+    return through.Resolver("dnsmasq", "--keep-in-foreground", "--log-facility=-", "--no-resolv",
+                            "--local-service", "--stop-dns-rebind", f"--conf-dir={FOLDER}",
+                            "--conf-file=/dev/null", "--user=root", *options)
+
+
+def check_needed():
+    with open(RECIPE, encoding="utf-8") as file:
+        text = "".join(line for line in file if "rebind" not in line)
+    through.write_etc("dnsmasq.d/rosterd.conf", text)
+    dnsmasq = start()
+    through.wait_for(lambda: through.ask(through.ZONE, "SOA").answer, 20, "dnsmasq answers")
+    reply = through.ask(through.PAYMENT, "A")
+    expect(not reply.answer, f"without rebind-domain-ok there is no answer\n{reply.text}")
+    dnsmasq.stop()
+
+
+def check_filters():
+    """What the README warns of: an option that many examples have takes SRV away."""
+    dnsmasq = start("--filterwin2k")
+    dnsmasq.wait_ready()
+    expect_equal(through.ask(f"_payment._tcp.{through.ZONE}", "SRV").answer, [], "filterwin2k")
+    dnsmasq.stop()
+
+
+def main():
+    need("dnsmasq")
+    through.enter_place()
+    daemon = through.start_rosterd()
+    through.run("mkdir", "-p", FOLDER)
+    check_needed()
+    through.put(RECIPE, FOLDER)
+    check_filters()
+    start().wait_ready()
+    through.check_all(daemon)
+    daemon.stop()
+
+
+run(main)
