@@ -28,6 +28,8 @@ $TTL {TTL_S}
 ns A 127.0.0.1
 """
 
+nameserver = "127.0.0.1"  # what ask() asks, on port 53
+
 CONFIG = f"""
 server:
     ttl: {TTL_S}s
@@ -85,8 +87,8 @@ def start_rosterd(dns_port=8600):
     return daemon
 
 
-def ask(*arguments, server="127.0.0.1"):
-    return harness.dig(53, *arguments, server=server, time_s=5)
+def ask(*arguments, time_s=5):
+    return harness.dig(53, *arguments, server=nameserver, time_s=time_s)
 
 
 def addresses(name):
@@ -122,7 +124,7 @@ class Resolver:
         def is_ready():
             expect(self.process.poll() is None,
                    f"ended with {self.process.returncode}:\n{self.log()}")
-            return harness.dig(53, name, "A", time_s=1).status == "NOERROR"
+            return ask(name, "A", time_s=1).status == "NOERROR"
 
         try:
             wait_for(is_ready, harness.START_S, f"an answer for {name}")
@@ -180,7 +182,7 @@ def check_absence(daemon, back_s=SLACK_S):
     daemon.stop()
 
     def status():
-        return harness.dig(53, PAYMENT, "A", time_s=1).status
+        return ask(PAYMENT, "A", time_s=1).status
 
     wait_for(lambda: status() != "NOERROR", TTL_S + SLACK_S, "failures without rosterd", 0.1)
     expect(status() in (None, "SERVFAIL", "REFUSED"), f"without rosterd: {status()}")
