@@ -12,28 +12,16 @@ import through  # first: it finds the harness
 import harness
 from harness import expect, expect_equal, run, wait_for
 
-UNPACKED = os.environ.get("UNPACKED", os.path.join(through.HERE, "..", "..", "build", "unpacked"))
 PROGRAM = "lib/systemd/systemd-resolved"
 CARD = "192.0.2.1"
 ELSEWHERE = "www.example.com"
 
 
-def find_program():
-    for root in ("/", UNPACKED):
-        path = os.path.join(root, PROGRAM)
-        if os.access(path, os.X_OK):
-            return path
-    raise harness.Skip(f"{PROGRAM} is neither installed nor in {UNPACKED}")
-
-
 def make_card():
-    """One that is up, without which resolved asks nobody; multicast DNS is on."""
-    harness.ip("link", "add", "card", "type", "veth", "peer", "name", "plug")
-    harness.ip("link", "set", "plug", "up")
-    harness.ip("link", "set", "card", "up")
-    harness.ip("address", "add", f"{CARD}/24", "dev", "card")
+    """Without one that is up, resolved asks nobody; this one has multicast DNS."""
+    index = socket.if_nametoindex(through.make_card(f"{CARD}/24"))
     os.makedirs("/run/systemd/netif/links")
-    harness.write_file("/run/systemd/netif/links", str(socket.if_nametoindex("card")),
+    harness.write_file("/run/systemd/netif/links", str(index),
                        "ADMIN_STATE=configured\nOPER_STATE=routable\nREQUIRED_FOR_ONLINE=yes\n"
                        f"DNS={CARD}\nLLMNR=no\nMDNS=yes\n")
     harness.write_file("/run/systemd/netif", "state", "OPER_STATE=routable\n")
@@ -56,7 +44,7 @@ def start_resolved():
     os.unlink("/etc/resolv.conf")
     os.symlink("/run/systemd/resolve/stub-resolv.conf", "/etc/resolv.conf")
     through.nameserver = "127.0.0.53"
-    resolved = through.Resolver(find_program())
+    resolved = through.Resolver(through.find_program(PROGRAM))
     resolved.wait_ready()
     return resolved
 
@@ -85,7 +73,7 @@ def check_at_once(daemon):
 
 
 def main():
-    find_program()
+    through.find_program(PROGRAM)
     harness.need("dnsmasq")
     through.enter_place()
     make_card()

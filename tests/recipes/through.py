@@ -28,6 +28,9 @@ $TTL {TTL_S}
 ns A 127.0.0.1
 """
 
+# Programs of packages that must not be installed for a test.
+UNPACKED = os.environ.get("UNPACKED", os.path.join(HERE, "..", "..", "build", "unpacked"))
+
 nameserver = "127.0.0.1"  # what ask() asks, on port 53
 
 CONFIG = f"""
@@ -50,6 +53,15 @@ def put(recipe_file, folder, name=None):
     return shutil.copy(recipe_file, os.path.join(folder, name or os.path.basename(recipe_file)))
 
 
+def find_program(path):
+    """One that is installed, or that .ci/run has unpacked."""
+    for root in ("/", UNPACKED):
+        found = os.path.join(root, path)
+        if os.access(found, os.X_OK):
+            return found
+    raise harness.Skip(f"{path} is neither installed nor in {UNPACKED}")
+
+
 def enter_place(*folders):
     """Network, /etc, /run and these folders are this test's own; programs find 127.0.0.1 as their
     nameserver. The addresses are there because getent asks only for families that a host has,
@@ -60,6 +72,15 @@ def enter_place(*folders):
     write_etc("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
     write_etc("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
     write_etc("hosts", "127.0.0.1 localhost\n::1 localhost\n")
+
+
+def make_card(address):
+    """A network card that is up, in the subnet of that address; returns its name."""
+    harness.ip("link", "add", "card", "type", "veth", "peer", "name", "plug")
+    harness.ip("link", "set", "plug", "up")
+    harness.ip("link", "set", "card", "up")
+    harness.ip("address", "add", address, "dev", "card")
+    return "card"
 
 
 def write_etc(name, text):
