@@ -294,6 +294,9 @@ def mount(source, target, flags):
         raise Skip(f"mount {source} on {target}: {os.strerror(ctypes.get_errno())}")
 
 
+owned = []  # folders that are this test's own
+
+
 def own_folders(copied=(), empty=()):
     """From here on, this process and what it starts have these folders for themselves, as copies
     or empty: nothing that they change there is seen by others, or outlives them. Folders that
@@ -308,6 +311,7 @@ def own_folders(copied=(), empty=()):
         else:
             os.mkdir(source, 0o755)
         mount(source, path, MS_BIND)
+        owned.append(path)
 
 
 def make_folder():
@@ -321,6 +325,16 @@ def write_file(folder, name, text):
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     return path
+
+
+def write_etc(name, text):
+    """A file that everybody can read, also in place of a link."""
+    expect("/etc" in owned, "this would change the machine's own /etc")
+    path = os.path.join("/etc", name)
+    if os.path.lexists(path):
+        os.unlink(path)
+    write_file("/etc", name, text)
+    os.chmod(path, 0o644)
 
 
 def spawn(*command, **options):

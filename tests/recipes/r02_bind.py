@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """contrib/recipes/bind, added to Debian's own configuration of BIND."""
 
-import through
+import through  # first: it finds the harness
+import harness
 from harness import expect, expect_equal, need, run
 
 ZONES = "/etc/bind/named.conf.local"
@@ -22,7 +23,7 @@ def include_options(*lines):
     """Into the block that Debian's file has."""
     text = read(OPTIONS)
     end = text.rindex("};")
-    through.write_etc("bind/named.conf.options", text[:end] + "\n".join(lines) + text[end:])
+    harness.write_etc("bind/named.conf.options", text[:end] + "\n".join(lines) + text[end:])
 
 
 def start():
@@ -43,7 +44,7 @@ def main():
     through.enter_place("/var/cache/bind")
     daemon = through.start_rosterd()
     through.put(through.recipe("bind", "rosterd.zones"), "/etc/bind")
-    through.write_etc("bind/named.conf.local", 'include "/etc/bind/rosterd.zones";\n')
+    harness.write_etc("bind/named.conf.local", 'include "/etc/bind/rosterd.zones";\n')
     check_needed()
 
     through.put(through.recipe("bind", "rosterd.options"), "/etc/bind")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """contrib/recipes/dnsmasq, started as Debian's unit does, with rebinding protection on."""
 
-import through
+import through  # first: it finds the harness
+import harness
 from harness import expect, expect_equal, need, run
 
 FOLDER = "/etc/dnsmasq.d"
@@ -17,7 +18,7 @@ def start(*options):
 def check_needed():
     with open(RECIPE, encoding="utf-8") as file:
         text = "".join(line for line in file if "rebind" not in line)
-    through.write_etc("dnsmasq.d/rosterd.conf", text)
+    harness.write_etc("dnsmasq.d/rosterd.conf", text)
     dnsmasq = start()
     through.wait_for(lambda: through.ask(through.ZONE, "SOA").answer, 20, "dnsmasq answers")
     reply = through.ask(through.PAYMENT, "A")

@@ -49,7 +49,7 @@ def resolv_conf(*nameservers, options="timeout:2 attempts:1", search=""):
     lines = [f"nameserver {address}" for address in nameservers]
     lines += [f"options {options}"] if options else []
     lines += [f"search {search}"] if search else []
-    through.write_etc("resolv.conf", "\n".join(lines) + "\n")
+    harness.write_etc("resolv.conf", "\n".join(lines) + "\n")
 
 
 class Nameserver:
@@ -87,6 +87,10 @@ def forward(query):
 
 def say_nobody(query):
     return reply(query, wire.NXDOMAIN)
+
+
+def say_no(query):
+    return reply(query, wire.REFUSED)
 
 
 def say_nothing(_query):
@@ -158,6 +162,9 @@ def check_two_nameservers(other):
     harness.wait_for(lambda: other.n_queries > n_before, LATE_S, "musl asks the second, too")
     resolv_conf(SILENT, OTHER, options="timeout:60")
     expect_equal(lookup(MUSL, PAYMENT), ["EAI_NONAME"], "musl: whoever answers")
+    other.answer = say_no
+    resolv_conf(OTHER, ROSTERD, options="timeout:60")
+    expect_equal(sorted(lookup(MUSL, PAYMENT)), PAYMENT_ADDRESSES, "musl: a nameserver refuses")
     resolv_conf(SILENT, ROSTERD, options="timeout:60")
     expect_equal(sorted(lookup(MUSL, PAYMENT)), PAYMENT_ADDRESSES, "musl: a nameserver is away")
     resolv_conf(SILENT, ROSTERD, options="timeout:1")
@@ -167,11 +174,11 @@ def check_two_nameservers(other):
 def check_files():
     """/etc/hosts comes first for musl, whatever nsswitch.conf says."""
     resolv_conf(ROSTERD)
-    through.write_etc("hosts", f"10.9.9.9 {PAYMENT}\n")
-    through.write_etc("nsswitch.conf", "hosts: dns\n")
+    harness.write_etc("hosts", f"10.9.9.9 {PAYMENT}\n")
+    harness.write_etc("nsswitch.conf", "hosts: dns\n")
     expect_equal(lookup(MUSL, PAYMENT), ["10.9.9.9"], "musl: /etc/hosts")
     expect_equal(sorted(lookup(GLIBC, PAYMENT)), PAYMENT_ADDRESSES, "glibc: nsswitch.conf")
-    through.write_etc("hosts", "127.0.0.1 localhost\n")
+    harness.write_etc("hosts", "127.0.0.1 localhost\n")
 
 
 # ---- Long answers ----
