@@ -30,9 +30,9 @@ def start():
     return through.Resolver("unbound", "-d", "-p")
 
 
-def without(line):
+def without(words):
     with open(RECIPE, encoding="utf-8") as file:
-        return "".join(text for text in file if line not in text)
+        return "".join(text for text in file if words not in text)
 
 
 def check_needed(line):
@@ -42,6 +42,16 @@ def check_needed(line):
                      "unbound answers")
     reply = through.ask(through.PAYMENT, "A")
     expect(not reply.answer, f"without {line} there is no answer\n{reply.text}")
+    unbound.stop()
+
+
+def check_no_cache(daemon):
+    """The recipe's last clause is the zone's, which may have this line, too."""
+    harness.write_etc("unbound/unbound.conf.d/rosterd.conf",
+                      without("no such line") + "    stub-no-cache: yes\n")
+    unbound = start()
+    unbound.wait_ready()
+    through.check_at_once(daemon)
     unbound.stop()
 
 
@@ -55,6 +65,7 @@ def main():
     daemon = through.start_rosterd()
     for line in NEEDED:
         check_needed(line)
+    check_no_cache(daemon)
 
     through.put(RECIPE, FOLDER)
     expect_equal(through.run("unbound-checkconf").returncode, 0, "unbound-checkconf")

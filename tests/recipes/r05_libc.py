@@ -222,35 +222,9 @@ def check_musl_long(daemon):
     expect_equal([len(lookup(compiler, BIG)) for compiler in programs], [8, 8], "answer_limit")
 
 
-# ---- nscd ----
-
-def start_nscd():
-    """With Debian's configuration."""
-    program = through.find_program("usr/sbin/nscd")
-    root = program[:-len("usr/sbin/nscd")]
-    for folder in ("/run/nscd", "/var/cache/nscd"):
-        os.makedirs(folder, exist_ok=True)
-    nscd = through.Resolver(program, "--foreground", "--config-file",
-                            os.path.join(root, "etc/nscd.conf"))
-    harness.wait_for(lambda: os.path.exists("/run/nscd/socket"), harness.START_S, nscd.log())
-    return program
-
-
-def check_nscd(daemon):
-    """It has its own time for names that are not there, which flushing ends."""
-    program = start_nscd()
-    late = f"late.{through.ZONE}"
-    expect_equal(lookup(GLIBC, late), ["EAI_NONAME"], "not yet")
-    daemon.register(name="late", id="a", ip="10.4.0.1", port=80)
-    expect_equal(through.addresses(late), ["10.4.0.1"], "rosterd has it")
-    expect_equal(lookup(GLIBC, late), ["EAI_NONAME"], "nscd does not")
-    expect_equal(through.run(program, "--invalidate", "hosts").returncode, 0, "nscd --invalidate")
-    harness.wait_for(lambda: lookup(GLIBC, late) == ["10.4.0.1"], LATE_S, "nscd has it")
-
-
 def main():
     harness.need(MUSL, GLIBC)
-    through.enter_place("/var/cache")
+    through.enter_place()
     through.make_card(CARD)
     build()
     daemon = through.start_rosterd(dns_port=53)
@@ -266,7 +240,6 @@ def main():
     check_files()
     check_glibc_long(daemon)
     check_musl_long(daemon)
-    check_nscd(daemon)
     daemon.stop()
 
 

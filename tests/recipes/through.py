@@ -188,6 +188,18 @@ def check_changes(daemon):
              "n1 is gone", 0.1)
 
 
+def check_at_once(daemon, known=True):
+    """Nothing is cached: who registers and who leaves is seen by the next query. Not `known`: only
+    that a name is not there is forgotten."""
+    name = f"new.{ZONE}"
+    for _ in range(3 if known else 1):
+        expect_equal(ask(name, "A").status, "NXDOMAIN", "not yet")
+        daemon.register(name="new", id="a", ip="10.3.0.1", port=80)
+        expect_equal(addresses(name), ["10.3.0.1"], "seen at once")
+        status, _ = daemon.http("DELETE", "/registry/services/new/instances/a")
+        expect_equal(status, 200, "deregister")
+
+
 def check_absence(daemon, back_s=SLACK_S):
     """Without rosterd names fail, once what is cached has expired: they do not become others, and
     are never said not to exist. When it is back, it is asked again."""
