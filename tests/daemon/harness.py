@@ -264,19 +264,54 @@ folders = []
 cleanups = []  # functions, last one first
 
 
+CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def ip(*arguments):
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=10,
+                          check=False)
+    if done.returncode != 0:
+        raise Skip(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
 
 
 def enter_namespace(addresses):
     """A network namespace for this process and what it starts, with these addresses on loopback."""
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+    if libc.unshare(CLONE_NEWNET) != 0:
         raise Skip("a network namespace takes root")
-    for command in (["link", "set", "lo", "up"],
-                    *(["address", "add", address, "dev", "lo", "nodad"] for address in addresses)):
-        done = subprocess.run(["ip", *command], capture_output=True, text=True, timeout=10,
-                              check=False)
-        if done.returncode != 0:
-            raise Skip(f"ip {' '.join(command)}: {done.stderr.strip()}")
+    ip("link", "set", "lo", "up")
+    for address in addresses:
+        ip("address", "add", address, "dev", "lo", "nodad")
+
+
+def mount(source, target, flags):
+    if libc.mount(source.encode(), target.encode(), None, flags, None) != 0:
+        raise Skip(f"mount {source} on {target}: {os.strerror(ctypes.get_errno())}")
+
+
+owned = []  # folders that are this test's own
+
+
+def own_folders(copied=(), empty=()):
+    """From here on, this process and what it starts have these folders for themselves, as copies
+    or empty: nothing that they change there is seen by others, or outlives them. Folders that
+    this machine does not have are left out."""
+    if libc.unshare(CLONE_NEWNS) != 0:
+        raise Skip("a mount namespace takes root")
+    mount("none", "/", MS_REC | MS_PRIVATE)
+    for path in filter(os.path.isdir, (*copied, *empty)):
+        source = os.path.join(make_folder(), "own")
+        if path in copied:
+            subprocess.run(["cp", "-a", path, source], timeout=30, check=True)
+        else:
+            os.mkdir(source, 0o755)
+        mount(source, path, MS_BIND)
+        owned.append(path)
 
 
 def make_folder():
@@ -290,6 +325,16 @@ def write_file(folder, name, text):
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     return path
+
+
+def write_etc(name, text):
+    """A file that everybody can read, also in place of a link."""
+    expect("/etc" in owned, "this would change the machine's own /etc")
+    path = os.path.join("/etc", name)
+    if os.path.lexists(path):
+        os.unlink(path)
+    write_file("/etc", name, text)
+    os.chmod(path, 0o644)
 
 
 def spawn(*command, **options):
