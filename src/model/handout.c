@@ -8,20 +8,21 @@ static bool has_records(const struct entry *entry)
 	return entry->n_sets > 0 || (entry_flags(entry) & ENTRY_SINGLE);
 }
 
-static uint64_t ttl_ms(const struct entry *entry)
+/* How long an answer from it may be in use. */
+static uint64_t use_ms(const struct entry *entry)
 {
 	uint32_t ttl_s = entry_flags(entry) & ENTRY_SINGLE ? entry_single(entry)->ttl_s : 0;
 
 	for (unsigned i = 0; i < entry->n_sets; i++)
 		if (entry_rrset(entry, i)->ttl_s > ttl_s)
 			ttl_s = entry_rrset(entry, i)->ttl_s;
-	return ttl_s * UINT64_C(1000);
+	return ttl_s * UINT64_C(1000) + HANDOUT_ROUNDING_MS;
 }
 
 /* Counted from the end of the tick, which leaves the reply time to arrive. */
 static uint64_t end_ms(const struct entry *entry, uint64_t tick)
 {
-	return tick ? (tick + 1) * HANDOUT_TICK_MS + ttl_ms(entry) : 0;
+	return tick ? (tick + 1) * HANDOUT_TICK_MS + use_ms(entry) : 0;
 }
 
 uint64_t handout_end_ms(const struct entry *entry)
@@ -31,7 +32,7 @@ uint64_t handout_end_ms(const struct entry *entry)
 
 void handout_inherit(struct entry *entry, const struct entry *old, uint64_t now_ms)
 {
-	uint64_t until_ms = handout_end_ms(old), own_ms = ttl_ms(entry);
+	uint64_t until_ms = handout_end_ms(old), own_ms = use_ms(entry);
 
 	if (has_records(old) && until_ms < end_ms(old, now_ms / HANDOUT_TICK_MS))
 		until_ms = end_ms(old, now_ms / HANDOUT_TICK_MS);

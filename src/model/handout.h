@@ -9,6 +9,10 @@
  * a worker may be at it; so an entry knows an upper bound for every entry that had its name before,
  * and the exact time once the name has not changed for one TTL.
  *
+ * A cache may keep an answer for up to one second beyond its TTL: many count in whole seconds
+ * (nginx does), and a resolver passes what is left of a TTL on in whole seconds, too. So an answer
+ * counts as in use for HANDOUT_ROUNDING_MS more than its TTL.
+ *
  * Times are server time: caches count a TTL on clocks that do not stop with this server, so a span
  * of it is at least as long for them, and nothing is called safe too early.
  */
@@ -19,6 +23,7 @@
 
 enum {
 	HANDOUT_TICK_MS = 256,
+	HANDOUT_ROUNDING_MS = 1000,
 };
 
 /* Any worker: the entry's records are in an answer. */
@@ -31,7 +36,7 @@ static inline void handout_note(const struct entry *entry, uint64_t now_ms)
 		atomic_store_explicit(&writable->handout, tick, memory_order_relaxed);
 }
 
-/* When the last answer from this entry has expired. 0: there was none. */
+/* When the last answer from this entry has expired everywhere. 0: there was none. */
 uint64_t handout_end_ms(const struct entry *entry);
 
 /* Control thread: `entry`, not published yet, is about to replace `old`. */

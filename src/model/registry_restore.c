@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "model/registry_restore.h"
 
+#include "model/handout.h"
 #include "model/registry_admit.h"
 #include "model/registry_instance.h"
 #include "model/stored.h"
@@ -15,7 +16,7 @@ uint64_t registry_restore_inherited_ms(const struct registry *registry,
 {
 	uint64_t ttl_ms = registry_ttl_s(registry, service) * UINT64_C(1000);
 
-	return registry->restored_ms ? registry->restored_ms + ttl_ms : 0;
+	return registry->restored_ms ? registry->restored_ms + ttl_ms + HANDOUT_ROUNDING_MS : 0;
 }
 
 void registry_restore_safe_after(const struct registry *registry, const struct service *service)

@@ -49,7 +49,7 @@ def check_drain(server):
     before = time.time()
     reply = server.drain("i3")
     expect_equal(daemon.addresses(NAME), ["10.0.0.1", "10.0.0.2", "10.0.0.9"], "drained")
-    expect(4 < reply["safe_after_s"] <= 5.5, reply)
+    expect(5 < reply["safe_after_s"] <= 6.5, reply)
     expect(abs(reply["safe_after"] - before - reply["safe_after_s"]) < 1, reply)
     expect_equal((reply["admin"], reply["service"], reply["id"]), ("drain", "payment", "i3"), reply)
 

@@ -553,8 +553,8 @@ START_TEST(who_leaves_was_named_by_what_it_no_longer_has)
 			 REGISTRY_UPDATED);
 	registry_apply(world.registry, &drain, world.now_ms, &outcome);
 	world_advance(&world, 0);
-	ck_assert_uint_ge(world_safe_after_ms(&world, "a", "x"), 5000);
-	ck_assert_uint_le(world_safe_after_ms(&world, "a", "x"), 5300);
+	ck_assert_uint_ge(world_safe_after_ms(&world, "a", "x"), 6000);
+	ck_assert_uint_le(world_safe_after_ms(&world, "a", "x"), 6300);
 }
 END_TEST
 

@@ -7,6 +7,8 @@
 
 enum {
 	T0_MS = 1000 * HANDOUT_TICK_MS,
+	USE_MS = 5000 + HANDOUT_ROUNDING_MS,
+	LONG_USE_MS = 60000 + HANDOUT_ROUNDING_MS,
 };
 
 static struct build build;
@@ -50,13 +52,13 @@ START_TEST(the_newest_answer_counts)
 	struct entry *const entry = make(5);
 
 	handout_note(entry, T0_MS + 100);
-	ck_assert_uint_ge(handout_end_ms(entry), T0_MS + 100 + 5000);
-	ck_assert_uint_le(handout_end_ms(entry), T0_MS + 100 + 5000 + HANDOUT_TICK_MS);
+	ck_assert_uint_ge(handout_end_ms(entry), T0_MS + 100 + USE_MS);
+	ck_assert_uint_le(handout_end_ms(entry), T0_MS + 100 + USE_MS + HANDOUT_TICK_MS);
 	handout_note(entry, T0_MS + 10 * HANDOUT_TICK_MS);
-	ck_assert_uint_eq(handout_end_ms(entry), T0_MS + 11 * HANDOUT_TICK_MS + 5000);
+	ck_assert_uint_eq(handout_end_ms(entry), T0_MS + 11 * HANDOUT_TICK_MS + USE_MS);
 	/* A worker whose clock is a little behind. */
 	handout_note(entry, T0_MS);
-	ck_assert_uint_eq(handout_end_ms(entry), T0_MS + 11 * HANDOUT_TICK_MS + 5000);
+	ck_assert_uint_eq(handout_end_ms(entry), T0_MS + 11 * HANDOUT_TICK_MS + USE_MS);
 	free(entry);
 }
 END_TEST
@@ -66,7 +68,7 @@ START_TEST(a_replaced_entry_may_just_have_been_answered)
 	struct entry *const old = make(5), *const new = make(5);
 
 	handout_inherit(new, old, T0_MS);
-	ck_assert_uint_eq(handout_end_ms(new), T0_MS + HANDOUT_TICK_MS + 5000);
+	ck_assert_uint_eq(handout_end_ms(new), T0_MS + HANDOUT_TICK_MS + USE_MS);
 	free(old);
 	free(new);
 }
@@ -77,13 +79,13 @@ START_TEST(a_longer_ttl_is_remembered)
 	struct entry *const old = make(60), *const new = make(5), *const newer = make(0);
 
 	handout_inherit(new, old, T0_MS);
-	ck_assert_uint_ge(handout_end_ms(new), T0_MS + 60000);
-	ck_assert_uint_le(handout_end_ms(new), T0_MS + 60000 + 2 * HANDOUT_TICK_MS);
+	ck_assert_uint_ge(handout_end_ms(new), T0_MS + LONG_USE_MS);
+	ck_assert_uint_le(handout_end_ms(new), T0_MS + LONG_USE_MS + 2 * HANDOUT_TICK_MS);
 	/* What is handed out now expires sooner. */
 	handout_note(new, T0_MS + 1000);
-	ck_assert_uint_ge(handout_end_ms(new), T0_MS + 60000);
+	ck_assert_uint_ge(handout_end_ms(new), T0_MS + LONG_USE_MS);
 	handout_inherit(newer, new, T0_MS + 1000);
-	ck_assert_uint_ge(handout_end_ms(newer), T0_MS + 60000);
+	ck_assert_uint_ge(handout_end_ms(newer), T0_MS + LONG_USE_MS);
 	free(old);
 	free(new);
 	free(newer);
