@@ -102,6 +102,14 @@ struct api_metrics {
 
 enum {
 	API_REASON = 512,
+	API_FIXED = 32, /* more than there are */
+};
+
+/* What became of reading the configuration again. */
+struct api_reload {
+	char reason[API_REASON];      /* why it was not taken */
+	const char *fixed[API_FIXED]; /* keys that differ, and take a restart; static */
+	size_t n_fixed;
 };
 
 /* The newest server that this one has started to be replaced by. */
@@ -148,7 +156,7 @@ struct api {
 	 * Reads configuration and zone files again. 200, or the status of an error with its reason:
 	 * nothing has changed. The entry that `who` of a request points to is gone afterwards.
 	 */
-	int (*reload)(void *cookie, char *reason, size_t size);
+	int (*reload)(void *cookie, struct api_reload *result);
 	/* Starts a server in this one's place: its process id; -1 with the reason why it cannot. */
 	long (*replace)(void *cookie, char *reason, size_t size);
 	void (*describe)(void *cookie, struct api_server *server);

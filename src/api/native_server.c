@@ -109,15 +109,22 @@ void native_server_access(struct api *api, const struct api_request *request, ch
 void native_server_reload(struct api *api, const struct api_request *request, char *const *segments,
 			  uint64_t now_ms, struct api_reply *reply)
 {
-	char reason[API_REASON] = "";
+	struct api_reload result = { .n_fixed = 0 };
+	json_t *json, *fixed;
+	bool good = true;
 	int status;
 
 	(void)request, (void)segments, (void)now_ms;
-	status = api->reload(api->cookie, reason, sizeof(reason));
-	if (status == 200)
-		api_reply_json(reply, 200, json_pack("{ss}", "status", "reloaded"));
-	else
-		api_reply_error(reply, status, NULL, "%s", reason);
+	status = api->reload(api->cookie, &result);
+	if (status != 200) {
+		api_reply_error(reply, status, NULL, "%s", result.reason);
+		return;
+	}
+	json = json_pack("{ss}", "status", "reloaded");
+	fixed = json_array();
+	for (size_t i = 0; i < result.n_fixed; i++)
+		good = good && json_array_append_new(fixed, json_string(result.fixed[i])) == 0;
+	reply_if(reply, 200, json, put(json, "takes_restart", fixed) && good);
 }
 
 void native_server_replace(struct api *api, const struct api_request *request,

@@ -328,14 +328,9 @@ static size_t count_watchers(void *cookie)
 	return watchers_count(control->watchers);
 }
 
-static int reload(void *cookie, char *reason, size_t size)
+static int reload(void *cookie, struct api_reload *result)
 {
-	int status = control_stop_reload(cookie, reason, size);
-
-	/* Whoever hears of it sees it in DNS. */
-	if (status == 200)
-		publish(cookie);
-	return status;
+	return control_stop_reload(cookie, result);
 }
 
 static long replace(void *cookie, char *reason, size_t size)

@@ -46,8 +46,10 @@ static void set_access(struct control *control, struct access *access)
 	watchers_end(control->watchers);
 }
 
-int control_stop_reload(struct control *control, char *reason, size_t size)
+int control_stop_reload(struct control *control, struct api_reload *result)
 {
+	const size_t size = sizeof(result->reason);
+	char *reason = result->reason;
 	struct static_zone *zones;
 	struct conf conf;
 	struct tls *tls;
@@ -82,6 +84,7 @@ int control_stop_reload(struct control *control, char *reason, size_t size)
 	control_serve_publish_soon(control);
 	counters_add(&control->counters.reloads, 1);
 	log_event(LOG_INFO, "reloaded", "zones", log_fmt("%zu", conf.n_zones), NULL);
+	result->n_fixed = reload_list_fixed(control->conf, &conf, result->fixed);
 	conf_fini(&conf);
 	systemd_notify("READY=1");
 	return 200;
@@ -204,14 +207,14 @@ static void stop(struct control *control, int signal_number)
 static void on_signal(evutil_socket_t fd, short what, void *cookie)
 {
 	struct control *control = cookie;
-	char reason[512];
+	struct api_reload result = { .n_fixed = 0 };
 
 	(void)what;
 	control_serve_begin_round(control);
 	if (fd == SIGHUP)
-		control_stop_reload(control, reason, sizeof(reason));
+		control_stop_reload(control, &result);
 	else if (fd == SIGUSR2)
-		control_replace_start_successor(control, reason, sizeof(reason));
+		control_replace_start_successor(control, result.reason, sizeof(result.reason));
 	else if (fd == SIGUSR1 && control->api.is_loading)
 		log_event(LOG_ERROR, "dump-failed", "error", "the registry is being read", NULL);
 	else if (fd == SIGUSR1)

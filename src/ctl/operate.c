@@ -18,6 +18,23 @@ enum {
 
 /* ---- reload ---- */
 
+static void say_fixed(const json_t *keys)
+{
+	struct buf text;
+
+	buf_init(&text);
+	for (size_t i = 0; i < json_array_size(keys); i++) {
+		const char *key = json_string_value(json_array_get(keys, i));
+
+		buf_print(&text, "%s%s", i ? ", " : "", key ? key : "?");
+	}
+	if (text.len && !text.failed)
+		term_say("changed, but as they were until there is a new server: %s\n"
+			 "\"rosterctl replace\" starts one",
+			 text.data);
+	buf_fini(&text);
+}
+
 int operate_reload(const struct call *call)
 {
 	enum exit_status status;
@@ -31,6 +48,7 @@ int operate_reload(const struct call *call)
 	if (call->json)
 		return call_print(json);
 	puts("reloaded");
+	say_fixed(json_object_get(json, "takes_restart"));
 	json_decref(json);
 	return EXIT_OK;
 }

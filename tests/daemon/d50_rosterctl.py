@@ -4,6 +4,7 @@
 import http.server
 import json
 import os
+import pty
 import signal
 import ssl
 import subprocess
@@ -208,17 +209,35 @@ def check_transfer(tool):
                 {"failure": "last", "panic_threshold": 0.25, "answer_limit": 3})
     tool.run("drain", "--no-wait", "full", "Node/1 ü")
     lines, err = tool.run("export")
-    expect("1 of them have checks with headers" in err and "X-Secret" not in lines, err)
+    expect("1 of them will not be imported" in err and "full Node/1 ü: the values" in err and
+           "rosterd --export" in err, err)
     objects = [json.loads(line) for line in lines.splitlines()]
     expect(len([o for o in objects if "registration" in o]) == 5, lines)
 
+    # What is hidden is not made up for: no other check than there was, by either import.
     other = Tool(harness.Daemon())
-    _, err = other.run("import", text=lines)
-    expect("5 instances imported" in err, err)
+    _, err = other.run("import", status=1, text=lines)
+    line = 1 + [i for i, o in enumerate(objects)
+                if o.get("registration", {}).get("name") == "full"][0]
+    expect(f"line {line}: the value of the header X-Secret of a check is hidden" in err and
+           "4 instances imported" in err, err)
+    expect_equal(other.daemon.http("GET", "/registry/services/full")[0], 404, "not registered")
+    reply = json.loads(other.run("import", "--json", status=1, text=lines)[0])
+    expect_equal((reply["imported"], [r["line"] for r in reply["refused"]]), (4, [line]), reply)
     path = os.path.join(tool.home, "out.jsonl")
+    harness.write_file(tool.home, "out.jsonl", lines)
+    done = subprocess.run([os.path.abspath(harness.ROSTERD), "--data", f"{tool.home}/no",
+                           "--import", path], capture_output=True, text=True, timeout=30,
+                          check=False)
+    expect(done.returncode != 0 and "header_names" in done.stderr, done.stderr)
+
+    whole = lines.replace('"header_names":["X-Secret"]', '"headers":{"X-Secret":"s"}')
+    _, err = other.run("import", text=whole)
+    expect("5 instances imported" in err, err)
     other.run("export", path)
     with open(path, encoding="utf-8") as file:
         expect_equal(file.read(), lines, "there and back")
+    harness.write_file(tool.home, "out.jsonl", whole)
     expect_equal(sorted(os.listdir(tool.home)), ["one.json", "out.jsonl"], "files")
     shown = other.json("services", "show", "full", "Node/1 ü")
     expect_equal((shown["admin"], shown["checks"][0]["initial"]), ("drain", "passing"), shown)

@@ -67,11 +67,11 @@ static size_t on_count_watchers(void *cookie)
 	return 0;
 }
 
-static int on_reload(void *cookie, char *reason, size_t size)
+static int on_reload(void *cookie, struct api_reload *result)
 {
 	(void)cookie;
 	n_asked++;
-	snprintf(reason, size, "%s", refusal);
+	snprintf(result->reason, sizeof(result->reason), "%s", refusal);
 	return *refusal ? 400 : 200;
 }
 

@@ -29,10 +29,11 @@ static const char *refusal; /* why it is not done; NULL: it is */
 static bool is_ready;
 static json_t *json; /* the reply's body */
 
-static int on_reload(void *cookie, char *reason, size_t size)
+static int on_reload(void *cookie, struct api_reload *result)
 {
 	(void)cookie;
-	snprintf(reason, size, "%s", refusal ? refusal : "");
+	snprintf(result->reason, sizeof(result->reason), "%s", refusal ? refusal : "");
+	result->fixed[result->n_fixed++] = "workers";
 	return refusal ? 400 : 200;
 }
 
@@ -117,10 +118,10 @@ static const char *text_of(const json_t *in, const char *key)
 	return text ? text : "(none)";
 }
 
-/* The array of patterns of a right, as compact JSON. */
-static void expect_patterns(const char *right, const char *wanted)
+/* The array of that name, as compact JSON. */
+static void expect_array(const char *key, const char *wanted)
 {
-	char *found = json_dumps(json_object_get(json, right), JSON_COMPACT);
+	char *found = json_dumps(json_object_get(json, key), JSON_COMPACT);
 
 	ck_assert_ptr_nonnull(found);
 	ck_assert_str_eq(found, wanted);
@@ -171,16 +172,16 @@ START_TEST(rights_are_told_with_what_they_include)
 {
 	ck_assert_int_eq(ask(API_GET, "/server/access"), 200);
 	ck_assert(json_is_null(json_object_get(json, "name")));
-	expect_patterns("read", "[\"*\"]");
-	expect_patterns("register", "[\"*\"]");
-	expect_patterns("admin", "[\"*\"]");
+	expect_array("read", "[\"*\"]");
+	expect_array("register", "[\"*\"]");
+	expect_array("admin", "[\"*\"]");
 
 	api.access = &known;
 	ck_assert_int_eq(ask(API_GET, "/server/access"), 200);
 	ck_assert_str_eq(text_of(json, "name"), "team");
-	expect_patterns("read", "[\"web\",\"pay-*\",\"cart\"]");
-	expect_patterns("register", "[\"pay-*\",\"cart\"]");
-	expect_patterns("admin", "[\"pay-*\"]");
+	expect_array("read", "[\"web\",\"pay-*\",\"cart\"]");
+	expect_array("register", "[\"pay-*\",\"cart\"]");
+	expect_array("admin", "[\"pay-*\"]");
 }
 END_TEST
 
@@ -190,6 +191,7 @@ START_TEST(a_reload_says_why_not)
 
 	ck_assert_int_eq(ask(API_POST, "/server/reload"), 200);
 	ck_assert_str_eq(text_of(json, "status"), "reloaded");
+	expect_array("takes_restart", "[\"workers\"]");
 	memset(longest, 'x', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
 	refusal = longest;
