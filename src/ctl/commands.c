@@ -3,6 +3,7 @@
 
 #include "ctl/change.h"
 #include "ctl/commands_help.h"
+#include "ctl/conf_check.h"
 #include "ctl/operate.h"
 #include "ctl/registration.h"
 #include "ctl/server.h"
@@ -50,7 +51,7 @@ const struct command commands[] = {
 	{ "replace", "", "have a new server take over, and wait until it does", 0, 0, 0, "70s",
 	  operate_replace },
 	{ "conf-check", "[FILE]", "say what is wrong with the server's configuration",
-	  ARGS_BIT(ARGS_ROSTERD), 0, 1, NULL, server_conf_check },
+	  ARGS_BIT(ARGS_ROSTERD), 0, 1, NULL, conf_check_run },
 	{ "completion", "bash", "print the completion for a shell", 0, 1, 1, NULL,
 	  commands_help_completion },
 };
