@@ -194,8 +194,8 @@ static int new_model(struct control *control)
 			compile_new(control->registry, control->catalog, &control->counters);
 	control->dump = dump_new(control->catalog, control->conf->data);
 	if (control->base && control->catalog)
-		control->zone_streams =
-			zone_streams_new(control->base, control->catalog, &control->counters);
+		control->zone_streams = zone_streams_new(control->base, control->catalog,
+							 &control->counters, LIMIT_HTTP_REQUEST_MS);
 	control->api = (struct api){
 		.registry = control->registry,
 		.events = control->events,

@@ -38,8 +38,9 @@ struct stream {
 	bool is_printing;
 	size_t sent; /* octets of the part */
 
-	sem_t go_on;       /* posted for each part but the first, and to end */
-	_Atomic bool stop; /* then the thread ends */
+	sem_t go_on;          /* posted for each part but the first, and to end */
+	_Atomic bool is_left; /* nobody reads on: the part need not be whole, but is pushed */
+	_Atomic bool is_over; /* instead of printing another part the thread ends */
 
 	struct dump_walk walk;
 	struct buf part;
@@ -51,6 +52,7 @@ struct zone_streams {
 	struct event_base *base;
 	const struct catalog *catalog;
 	struct counters *counters;
+	struct timeval request_time;
 	struct queue *printed;
 	struct event *on_printed;
 	LIST_HEAD(, stream) streams;
@@ -75,7 +77,7 @@ static void print_part(struct stream *stream)
 	if (walk->position.segment == 0)
 		print_head(stream);
 	while (walk->position.segment < ZONE_SEGMENTS && stream->part.len < PART_LEN &&
-	       !stream->stop)
+	       !stream->is_left)
 		if (!dump_print_part(&stream->part, stream->streams->catalog, walk)) {
 			stream->failure = "the zone is served no more";
 			return;
@@ -98,7 +100,7 @@ static void *run_stream(void *cookie)
 		queue_push(stream->streams->printed, &stream->node);
 		while (sem_wait(&stream->go_on) && errno == EINTR)
 			;
-	} while (!stream->stop);
+	} while (!stream->is_over);
 	catalog_reader_unregister();
 	return NULL;
 }
@@ -108,7 +110,7 @@ static void *run_stream(void *cookie)
 /* The thread waits, or is about to: it is at its end soon. */
 static void stream_end(struct stream *stream)
 {
-	stream->stop = true;
+	stream->is_left = stream->is_over = true;
 	sem_post(&stream->go_on);
 	pthread_join(stream->thread, NULL);
 	LIST_REMOVE(stream, link);
@@ -131,11 +133,10 @@ static void stream_cut(struct stream *stream, const char *reason)
 
 static void send_piece(struct stream *stream)
 {
-	static const struct timeval limit = { .tv_sec = LIMIT_HTTP_REQUEST_MS / 1000 };
 	size_t left = stream->part.len - stream->sent;
 	size_t len = left < PIECE_LEN ? left : PIECE_LEN;
 
-	event_add(stream->deadline, &limit);
+	event_add(stream->deadline, &stream->streams->request_time);
 	if (httpd_stream_send(stream->owed, stream->part.data + stream->sent, len))
 		stream_cut(stream, "out of memory");
 	else
@@ -167,7 +168,7 @@ static void on_leave(void *cookie)
 	struct stream *stream = cookie;
 
 	stream->owed = NULL;
-	stream->stop = true;
+	stream->is_left = true;
 	if (!stream->is_printing)
 		stream_end(stream);
 }
@@ -276,7 +277,7 @@ void zone_streams_start(struct zone_streams *streams, struct httpd_request *owed
 /* ---- Life ---- */
 
 struct zone_streams *zone_streams_new(struct event_base *base, const struct catalog *catalog,
-				      struct counters *counters)
+				      struct counters *counters, unsigned request_ms)
 {
 	struct zone_streams *streams = calloc(1, sizeof(*streams));
 
@@ -285,6 +286,8 @@ struct zone_streams *zone_streams_new(struct event_base *base, const struct cata
 	streams->base = base;
 	streams->catalog = catalog;
 	streams->counters = counters;
+	streams->request_time.tv_sec = (time_t)(request_ms / 1000);
+	streams->request_time.tv_usec = (suseconds_t)(request_ms % 1000) * 1000;
 	LIST_INIT(&streams->streams);
 	streams->printed = queue_new();
 	if (streams->printed)
