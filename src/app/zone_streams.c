@@ -107,18 +107,30 @@ static void *run_stream(void *cookie)
 
 /* ---- The client ---- */
 
-/* The thread waits, or is about to: it is at its end soon. */
-static void stream_end(struct stream *stream)
+/* The thread is at its end soon. */
+static void stream_join(struct stream *stream)
 {
 	stream->is_left = stream->is_over = true;
 	sem_post(&stream->go_on);
 	pthread_join(stream->thread, NULL);
+}
+
+/* What the queue has must not be freed. */
+static void stream_free(struct stream *stream)
+{
 	LIST_REMOVE(stream, link);
 	stream->streams->n--;
 	event_free(stream->deadline);
 	sem_destroy(&stream->go_on);
 	buf_fini(&stream->part);
 	free(stream);
+}
+
+/* In SENDING. */
+static void stream_end(struct stream *stream)
+{
+	stream_join(stream);
+	stream_free(stream);
 }
 
 static void stream_cut(struct stream *stream, const char *reason)
@@ -305,12 +317,16 @@ void zone_streams_free(struct zone_streams *streams)
 
 	if (!streams)
 		return;
-	while ((stream = LIST_FIRST(&streams->streams)))
-		stream_end(stream);
-	if (streams->on_printed)
-		event_free(streams->on_printed);
+	LIST_FOREACH(stream, &streams->streams, link)
+	{
+		stream_join(stream);
+	}
 	if (streams->printed)
 		queue_take(streams->printed);
+	while ((stream = LIST_FIRST(&streams->streams)))
+		stream_free(stream);
+	if (streams->on_printed)
+		event_free(streams->on_printed);
 	queue_free(streams->printed);
 	free(streams);
 }
