@@ -50,8 +50,7 @@ static void reply_no_memory(struct api_reply *reply)
 	reply->owned = NULL;
 }
 
-/* A string of text that may have been cut within a character. */
-static json_t *text_json(const char *text)
+json_t *api_text_json(const char *text)
 {
 	json_t *json = json_string(text);
 	char *ascii;
@@ -72,8 +71,8 @@ json_t *api_error_json(int status, const char *field, const char *message)
 	json_t *json = json_object();
 
 	if (json_object_set_new(json, "code", json_string(error_code(status))) == 0 &&
-	    json_object_set_new(json, "message", text_json(message)) == 0 &&
-	    (!field || !*field || json_object_set_new(json, "field", text_json(field)) == 0))
+	    json_object_set_new(json, "message", api_text_json(message)) == 0 &&
+	    (!field || !*field || json_object_set_new(json, "field", api_text_json(field)) == 0))
 		return json;
 	json_decref(json);
 	return NULL;
@@ -109,7 +108,7 @@ void api_reply_json(struct api_reply *reply, int status, json_t *json)
 void api_reply_error(struct api_reply *reply, int status, const char *field, const char *format,
 		     ...)
 {
-	char message[320];
+	char message[API_REASON + 64];
 	json_t *json = json_object();
 	va_list args;
 
@@ -296,6 +295,8 @@ static bool may_take(struct api *api, const struct api_route *route,
 	case API_OPEN:
 	case API_KNOWN:
 		return true;
+	case API_WHOLE:
+		return api_may(api, request, route->right, NULL, reply);
 	case API_SERVICE:
 		return api_may(api, request, route->right,
 			       record_label_parse(segments[0], service) ? service : NULL, reply);
@@ -335,7 +336,7 @@ static void call_route(struct api *api, const struct api_route *route,
 		free(text);
 		return;
 	}
-	if (api->is_loading && route->scope != API_OPEN && route->scope != API_KNOWN)
+	if (api->is_loading && (route->scope == API_SERVICE || route->scope == API_SOME))
 		api_reply_error(reply, 503, NULL,
 				"the server is starting and reads what was registered: ask again");
 	else

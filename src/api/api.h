@@ -67,6 +67,12 @@ struct api_watch {
 	uint32_t wait_ms;              /* API_WAIT_POLL: for so long */
 };
 
+/* A zone that is served, whose records are to be sent as a master file. */
+struct api_zone {
+	uint8_t origin[LIMIT_NAME]; /* wire form, lower case */
+	size_t len;                 /* 0: none */
+};
+
 struct api_reply {
 	int status;               /* HTTP status code; 304: the transport leaves the body out */
 	const char *content_type; /* static */
@@ -79,6 +85,7 @@ struct api_reply {
 	const char *etag; /* static, in its quotes; NULL: none */
 	/* Where it waits for changes there is no reply yet, but for its status, 200. */
 	struct api_watch watch;
+	struct api_zone zone; /* likewise: whose records it is to be made of */
 	/*
 	 * Nor where it changes what is kept on disk: the caller sees to that, then calls
 	 * native_write_finish() and native_write_free() (api/native_write.h). Else NULL.
@@ -99,6 +106,31 @@ struct api_metrics {
 	struct {
 		uint64_t commit_us, octets, copy_errors;
 	} store;
+};
+
+enum {
+	API_REASON = 512,
+	API_FIXED = 32, /* more than there are */
+};
+
+/* What became of reading the configuration again. */
+struct api_reload {
+	char reason[API_REASON];      /* why it was not taken */
+	const char *fixed[API_FIXED]; /* keys that differ, and take a restart; static */
+	size_t n_fixed;
+};
+
+/* The newest server that this one has started to be replaced by. */
+struct api_successor {
+	long pid;       /* 0: there was none */
+	bool has_ended; /* and this one goes on */
+	char reason[API_REASON];
+};
+
+/* What is to be known of the server as a whole. */
+struct api_server {
+	double uptime_s;
+	struct api_successor successor;
 };
 
 /* What requests act on. Borrowed. */
@@ -128,6 +160,14 @@ struct api {
 	void (*read_metrics)(void *cookie, struct api_metrics *metrics);
 	/* How many requests wait for changes. */
 	size_t (*count_watchers)(void *cookie);
+	/*
+	 * Reads configuration and zone files again. 200, or the status of an error with its reason:
+	 * nothing has changed. The entry that `who` of a request points to is gone afterwards.
+	 */
+	int (*reload)(void *cookie, struct api_reload *result);
+	/* Starts a server in this one's place: its process id; -1 with the reason why it cannot. */
+	long (*replace)(void *cookie, char *reason, size_t size);
+	void (*describe)(void *cookie, struct api_server *server);
 	void *cookie;
 	/*
 	 * Registrations may not have the server connect to a loopback address: what listens there
@@ -158,6 +198,7 @@ enum api_query api_query_get(const char *query, const char *key, char *text, siz
 enum api_scope {
 	API_OPEN,  /* the server itself: anybody may */
 	API_KNOWN, /* the server itself: who is known may, whatever its rights */
+	API_WHOLE, /* the server itself: who has the right for all services */
 	/* Services: not before the registry is loaded. */
 	API_SERVICE, /* the one that is the path's first segment: who has the right for it */
 	/*
@@ -211,6 +252,9 @@ void api_handle(struct api *api, const struct api_route *routes, size_t n_routes
 
 /* Makes a reply of a new JSON value, which is freed; NULL (out of memory) becomes a 503. */
 void api_reply_json(struct api_reply *reply, int status, struct json_t *json);
+
+/* A string of text that may have been cut within a character; NULL when out of memory. */
+struct json_t *api_text_json(const char *text);
 
 /* {"code","message","field"} as a new JSON value, NULL when out of memory; `field` may be NULL. */
 struct json_t *api_error_json(int status, const char *field, const char *message);

@@ -2,6 +2,7 @@
 #include "api/native.h"
 
 #include "api/native_metrics.h"
+#include "api/native_server.h"
 #include "api/native_why.h"
 #include "api/native_write.h"
 #include "api/ui.h"
@@ -194,5 +195,10 @@ const struct api_route native_routes[] = {
 	{ API_GET, "/health/live", handle_live, ACCESS_NONE, API_OPEN },
 	{ API_GET, "/health/ready", handle_ready, ACCESS_NONE, API_OPEN },
 	{ API_GET, "/metrics", native_metrics_handle, ACCESS_NONE, API_KNOWN },
+	{ API_GET, "/server", native_server_describe, ACCESS_NONE, API_KNOWN },
+	{ API_GET, "/server/access", native_server_access, ACCESS_NONE, API_KNOWN },
+	{ API_POST, "/server/reload", native_server_reload, ACCESS_ADMIN, API_WHOLE },
+	{ API_POST, "/server/replace", native_server_replace, ACCESS_ADMIN, API_WHOLE },
+	{ API_GET, "/server/zones/{zone}", native_server_zone, ACCESS_READ, API_WHOLE },
 };
 const size_t native_n_routes = sizeof(native_routes) / sizeof(native_routes[0]);

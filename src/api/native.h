@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * native: the dialect of rosterd itself: /registry, /health and /metrics, one table of routes for
- * api_handle().
+ * native: the dialect of rosterd itself: /registry, /health, /metrics and /server, one table of
+ * routes for api_handle().
  */
 #ifndef ROSTERD_API_NATIVE_H
 #define ROSTERD_API_NATIVE_H

@@ -193,6 +193,9 @@ static int new_model(struct control *control)
 		control->compile =
 			compile_new(control->registry, control->catalog, &control->counters);
 	control->dump = dump_new(control->catalog, control->conf->data);
+	if (control->base && control->catalog)
+		control->zone_streams = zone_streams_new(control->base, control->catalog,
+							 &control->counters, LIMIT_HTTP_REQUEST_MS);
 	control->api = (struct api){
 		.registry = control->registry,
 		.events = control->events,
@@ -203,7 +206,7 @@ static int new_model(struct control *control)
 	};
 	control_serve_hook_api(control, &control->api);
 	if (control->base && control->results && control->notes && control->compile &&
-	    control->commit && control->watchers && control->dump &&
+	    control->commit && control->watchers && control->dump && control->zone_streams &&
 	    control_serve_init(control) == 0 && control_stop_init(control) == 0 &&
 	    control_replace_init_events(control) == 0) {
 		catalog_set_loading(control->catalog, true);
@@ -249,6 +252,7 @@ static void free_results(struct queue *results)
 static void fini(struct control *control)
 {
 	dump_free(control->dump);
+	zone_streams_free(control->zone_streams);
 	watchdog_free(control->watchdog);
 	workers_free(control->workers);
 	probe_free(control->probe);
@@ -279,7 +283,9 @@ static void fini(struct control *control)
 int control_run(struct conf *conf, const struct conf_flags *flags, struct static_zone *zones,
 		struct tls *tls)
 {
-	struct control control = { .conf = conf, .flags = flags, .tls = tls };
+	struct control control = {
+		.start_ms = clock_mono_ms(), .conf = conf, .flags = flags, .tls = tls
+	};
 	char message[512];
 	int status = EXIT_FAILURE;
 	bool is_taking_over;

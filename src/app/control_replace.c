@@ -321,13 +321,13 @@ static void retire(void *cookie)
 	control_stop_retire(control);
 }
 
-void control_replace_start_successor(struct control *control)
+long control_replace_start_successor(struct control *control, char *reason, size_t size)
 {
 	if (control->replace && control->yield == YIELD_NO)
-		successor_start(control->successor);
-	else
-		log_event(LOG_WARNING, "successor-refused", "reason",
-			  "this server cannot be replaced now", NULL);
+		return successor_start(control->successor, reason, size);
+	snprintf(reason, size, "this server cannot be replaced now");
+	log_event(LOG_WARNING, "successor-refused", "reason", reason, NULL);
+	return -1;
 }
 
 /* ---- Life ---- */

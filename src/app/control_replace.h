@@ -39,8 +39,11 @@ int control_replace_open_http(struct control *control);
 /* Ready: others may replace this one from now on. What hinders that is logged. */
 void control_replace_listen(struct control *control);
 
-/* SIGUSR2: starts this program again, to replace this process. */
-void control_replace_start_successor(struct control *control);
+/*
+ * Starts this program again, to replace this process, and returns the id of the one that was
+ * started. -1 with the reason, which is logged.
+ */
+long control_replace_start_successor(struct control *control, char *reason, size_t size);
 
 /* commit_options.on_drained while control->yield is not YIELD_NO. */
 void control_replace_on_saved(struct control *control);

@@ -3,6 +3,8 @@
 
 #include "api/native.h"
 #include "api/native_write.h"
+#include "app/control_replace.h"
+#include "app/control_stop.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/server_clock.h"
@@ -220,6 +222,8 @@ void control_serve_on_request(void *cookie, struct httpd_request *owed,
 		   control_serve_look(control), &reply);
 	if (reply.watch.wait)
 		watchers_start(control->watchers, owed, &reply.watch);
+	else if (reply.zone.len)
+		zone_streams_start(control->zone_streams, owed, &reply.zone);
 	else if (control->is_unpublished)
 		answer_unpublished(owed, &reply);
 	else if (reply.write)
@@ -322,6 +326,24 @@ static size_t count_watchers(void *cookie)
 	const struct control *control = cookie;
 
 	return watchers_count(control->watchers);
+}
+
+static int reload(void *cookie, struct api_reload *result)
+{
+	return control_stop_reload(cookie, result);
+}
+
+static long replace(void *cookie, char *reason, size_t size)
+{
+	return control_replace_start_successor(cookie, reason, size);
+}
+
+static void describe(void *cookie, struct api_server *server)
+{
+	const struct control *control = cookie;
+
+	server->uptime_s = (double)(clock_mono_ms() - control->start_ms) / 1000;
+	successor_read(control->successor, &server->successor);
 }
 
 static void on_changed(void *cookie, enum event_kind kind, const struct service *service,
@@ -434,6 +456,9 @@ void control_serve_hook_api(struct control *control, struct api *api)
 	api->access = &control->conf->access;
 	api->read_metrics = read_metrics;
 	api->count_watchers = count_watchers;
+	api->reload = reload;
+	api->replace = replace;
+	api->describe = describe;
 	api->cookie = control;
 }
 

@@ -21,6 +21,7 @@
 #include "app/watchdog.h"
 #include "app/watchers.h"
 #include "app/workers.h"
+#include "app/zone_streams.h"
 #include "io/httpd.h"
 #include "io/probe.h"
 
@@ -39,6 +40,7 @@ enum control_yield {
 };
 
 struct control {
+	uint64_t start_ms; /* when it began, on the monotonic clock */
 	struct conf *conf;
 	const struct conf_flags *flags;
 	struct event_base *base;
@@ -57,6 +59,7 @@ struct control {
 	struct workers *workers;
 	struct watchdog *watchdog;
 	struct dump *dump;
+	struct zone_streams *zone_streams;
 	struct queue *results; /* of the prober */
 	struct probe *probe;
 	struct httpd *httpd;

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,19 +46,25 @@ static void set_access(struct control *control, struct access *access)
 	watchers_end(control->watchers);
 }
 
-static void reload(struct control *control)
+int control_stop_reload(struct control *control, struct api_reload *result)
 {
+	const size_t size = sizeof(result->reason);
+	char *reason = result->reason;
 	struct static_zone *zones;
 	struct conf conf;
 	struct tls *tls;
-	char message[512];
 
+	if (control->yield != YIELD_NO) {
+		snprintf(reason, size, "a new server takes over");
+		log_event(LOG_WARNING, "reload-ignored", "reason", reason, NULL);
+		return 409;
+	}
 	systemd_notify_reloading();
-	zones = reload_read(control->conf, control->flags, &conf, &tls, message, sizeof(message));
+	zones = reload_read(control->conf, control->flags, &conf, &tls, reason, size);
 	if (!zones)
 		goto fail;
 	if (compile_set_zones(control->compile, zones, conf.n_zones, control_serve_look(control),
-			      message, sizeof(message))) {
+			      reason, size)) {
 		zones_free(zones, conf.n_zones);
 		tls_free(tls);
 		conf_fini(&conf);
@@ -77,13 +84,15 @@ static void reload(struct control *control)
 	control_serve_publish_soon(control);
 	counters_add(&control->counters.reloads, 1);
 	log_event(LOG_INFO, "reloaded", "zones", log_fmt("%zu", conf.n_zones), NULL);
+	result->n_fixed = reload_list_fixed(control->conf, &conf, result->fixed);
 	conf_fini(&conf);
 	systemd_notify("READY=1");
-	return;
+	return 200;
 fail:
 	counters_add(&control->counters.reloads_failed, 1);
-	log_event(LOG_ERROR, "reload-failed", "error", message, "now", "the old one stays", NULL);
+	log_event(LOG_ERROR, "reload-failed", "error", reason, "now", "the old one stays", NULL);
 	systemd_notify("READY=1");
+	return 400;
 }
 
 static void end_if_drained(struct control *control)
@@ -198,15 +207,14 @@ static void stop(struct control *control, int signal_number)
 static void on_signal(evutil_socket_t fd, short what, void *cookie)
 {
 	struct control *control = cookie;
+	struct api_reload result = { .n_fixed = 0 };
 
 	(void)what;
 	control_serve_begin_round(control);
-	if (fd == SIGHUP && control->yield == YIELD_NO)
-		reload(control);
-	else if (fd == SIGHUP)
-		log_event(LOG_WARNING, "reload-ignored", "reason", "a new server takes over", NULL);
+	if (fd == SIGHUP)
+		control_stop_reload(control, &result);
 	else if (fd == SIGUSR2)
-		control_replace_start_successor(control);
+		control_replace_start_successor(control, result.reason, sizeof(result.reason));
 	else if (fd == SIGUSR1 && control->api.is_loading)
 		log_event(LOG_ERROR, "dump-failed", "error", "the registry is being read", NULL);
 	else if (fd == SIGUSR1)

@@ -11,6 +11,12 @@
 int control_stop_init(struct control *control);
 void control_stop_fini(struct control *control);
 
+/*
+ * Reads configuration and zone files again. 200, or the status of HTTP for the reason why nothing
+ * has changed; either is logged. `result` is all zero.
+ */
+int control_stop_reload(struct control *control, struct api_reload *result);
+
 /* Another server answers: reads no more queries, and ends when replies are on their way. */
 void control_stop_retire(struct control *control);
 

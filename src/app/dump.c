@@ -32,12 +32,6 @@ struct dump {
 	_Atomic bool stop;
 };
 
-/* A zone by its name: the zone itself may go whenever we are offline. */
-struct origin {
-	uint8_t name[LIMIT_NAME];
-	size_t len;
-};
-
 /* The file in the making. */
 struct output {
 	int directory, fd;
@@ -61,13 +55,13 @@ static bool is_foreign(const char *file)
 	return len != (ssize_t)sizeof(start) || memcmp(start, first_line, sizeof(start)) != 0;
 }
 
-static void init_output(struct output *output, const char *directory, const struct origin *origin)
+static void init_output(struct output *output, const char *directory, const struct dump_walk *walk)
 {
 	char zone[NAME_TEXT_MAX];
 
 	*output = (struct output){ .directory = -1, .fd = -1 };
 	buf_init(&output->text);
-	name_print(origin->name, origin->len, zone);
+	name_print(walk->origin, walk->len, zone);
 	if (asprintf(&output->file, "%s/%s.dump", directory, zone) < 0)
 		output->file = NULL;
 	if (asprintf(&output->aside, "%s/%s.dump.new", directory, zone) < 0)
@@ -133,7 +127,7 @@ static void fini_output(struct output *output, bool failed)
 
 /* ---- The zones ---- */
 
-static size_t list_origins(const struct catalog *catalog, struct origin origins[LIMIT_ZONES])
+static size_t list_walks(const struct catalog *catalog, struct dump_walk walks[LIMIT_ZONES])
 {
 	const struct zone_list *list;
 	size_t n;
@@ -143,75 +137,45 @@ static size_t list_origins(const struct catalog *catalog, struct origin origins[
 	n = list->n;
 	assert(n <= LIMIT_ZONES);
 	for (size_t i = 0; i < n; i++) {
-		origins[i].len = list->zones[i]->origin_len;
-		memcpy(origins[i].name, list->zones[i]->origin, origins[i].len);
+		walks[i] = (struct dump_walk){ .len = list->zones[i]->origin_len };
+		memcpy(walks[i].origin, list->zones[i]->origin, walks[i].len);
 	}
 	catalog_reader_offline();
 	return n;
 }
 
-static const struct zone *find_zone(const struct catalog *catalog, const struct origin *origin)
+static const char *write_zone(const struct dump *dump, struct dump_walk *walk,
+			      struct output *output)
 {
-	const struct zone_list *list = catalog_zones(catalog);
-
-	for (size_t i = 0; i < list->n; i++)
-		if (list->zones[i]->origin_len == origin->len &&
-		    memcmp(list->zones[i]->origin, origin->name, origin->len) == 0)
-			return list->zones[i];
-	return NULL;
-}
-
-/* Prints the next part of the zone, the apex before the first one. false: the zone is gone. */
-static bool print_part(const struct dump *dump, const struct origin *origin, struct buf *text,
-		       struct catalog_position *position, size_t *n_records)
-{
-	const struct zone *zone;
-
-	catalog_reader_online();
-	zone = find_zone(dump->catalog, origin);
-	if (zone && position->segment == 0)
-		*n_records += dump_print_entry(
-			text, zone, atomic_load_explicit(&zone->apex, memory_order_acquire));
-	if (zone)
-		*n_records += dump_print_segment(text, zone, position);
-	catalog_reader_offline();
-	return zone;
-}
-
-static const char *write_zone(const struct dump *dump, const struct origin *origin,
-			      struct output *output, size_t *n_records)
-{
-	struct catalog_position position = { 0 };
 	const char *reason = NULL;
 
 	buf_put(&output->text, first_line, sizeof(first_line) - 1);
-	while (!reason && position.segment < ZONE_SEGMENTS) {
+	while (!reason && walk->position.segment < ZONE_SEGMENTS) {
 		if (atomic_load_explicit(&dump->stop, memory_order_relaxed))
 			return "the server stops";
-		if (!print_part(dump, origin, &output->text, &position, n_records))
+		if (!dump_print_part(&output->text, dump->catalog, walk))
 			return "the zone is served no more";
 		reason = flush_output(output);
 	}
 	return reason ? reason : finish_output(output);
 }
 
-static void dump_zone(const struct dump *dump, const struct origin *origin)
+static void dump_zone(const struct dump *dump, struct dump_walk *walk)
 {
 	uint64_t start_ms = clock_mono_ms();
 	struct output output;
 	const char *reason;
-	size_t n_records = 0;
 
-	init_output(&output, dump->directory, origin);
+	init_output(&output, dump->directory, walk);
 	reason = open_output(&output, dump->directory);
 	if (!reason)
-		reason = write_zone(dump, origin, &output, &n_records);
+		reason = write_zone(dump, walk, &output);
 	if (reason)
 		log_event(LOG_ERROR, "dump-failed", "file", output.file ? output.file : "", "error",
 			  reason, NULL);
 	else
 		log_event(LOG_INFO, "dumped", "file", output.file, "records",
-			  log_fmt("%zu", n_records), "ms",
+			  log_fmt("%zu", walk->n_records), "ms",
 			  log_fmt("%" PRIu64, clock_mono_ms() - start_ms), NULL);
 	fini_output(&output, reason != NULL);
 }
@@ -220,14 +184,14 @@ static void dump_zone(const struct dump *dump, const struct origin *origin)
 
 static void dump_zones(const struct dump *dump)
 {
-	struct origin origins[LIMIT_ZONES];
+	struct dump_walk walks[LIMIT_ZONES];
 	size_t n;
 
 	catalog_reader_register();
-	n = list_origins(dump->catalog, origins);
+	n = list_walks(dump->catalog, walks);
 	for (size_t i = 0; i < n; i++)
 		if (!atomic_load_explicit(&dump->stop, memory_order_relaxed))
-			dump_zone(dump, &origins[i]);
+			dump_zone(dump, &walks[i]);
 	catalog_reader_unregister();
 }
 

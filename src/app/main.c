@@ -4,6 +4,7 @@
  * 2 (usage), 78 (configuration or zone file).
  */
 #include "app/control.h"
+#include "app/last_words.h"
 #include "app/sandbox.h"
 #include "app/transfer.h"
 #include "app/zones.h"
@@ -119,7 +120,7 @@ static int transfer(const struct conf *conf, const struct conf_flags *flags)
 				: transfer_import(conf->data, flags->import_from);
 }
 
-int main(int argc, char **argv)
+static int serve(int argc, char **argv)
 {
 	struct conf_flags flags;
 	struct static_zone *zones;
@@ -128,9 +129,9 @@ int main(int argc, char **argv)
 	char message[512];
 	int status;
 
-	open_standard_files();
 	if (!conf_flags_parse(&flags, argc, argv, message, sizeof(message))) {
 		fprintf(stderr, "rosterd: %s\n", message);
+		last_words_say(message);
 		return EXIT_USAGE;
 	}
 	if (flags.help)
@@ -142,6 +143,7 @@ int main(int argc, char **argv)
 	raise_descriptors();
 	if (conf_load(&conf, &flags, message, sizeof(message))) {
 		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
+		last_words_say(message);
 		return EXIT_CONFIG;
 	}
 	if (flags.export_to || flags.import_from) {
@@ -151,6 +153,7 @@ int main(int argc, char **argv)
 	}
 	if (conf.user && sandbox_check_user(conf.user, message, sizeof(message))) {
 		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
+		last_words_say(message);
 		conf_fini(&conf);
 		return EXIT_CONFIG;
 	}
@@ -159,6 +162,7 @@ int main(int argc, char **argv)
 		zones = zones_read(&conf, message, sizeof(message));
 	if (!zones) {
 		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
+		last_words_say(message);
 		tls_free(tls);
 		conf_fini(&conf);
 		return EXIT_CONFIG;
@@ -171,5 +175,17 @@ int main(int argc, char **argv)
 	}
 	tls_free(tls);
 	conf_fini(&conf);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	open_standard_files();
+	last_words_init();
+	status = serve(argc, argv);
+	if (status != EXIT_SUCCESS)
+		last_words_say(NULL);
 	return status;
 }

@@ -23,8 +23,8 @@ static bool same_limits(const struct udp_limit_options *a, const struct udp_limi
 	       memcmp(a->allow, b->allow, a->n_allow * sizeof(*a->allow)) == 0;
 }
 
-/* What is fixed while the process lives is named if the new configuration differs. */
-static void warn_fixed(const struct conf *old, const struct conf *new)
+size_t reload_list_fixed(const struct conf *old, const struct conf *new,
+			 const char *keys[API_FIXED])
 {
 	const struct {
 		const char *key;
@@ -44,10 +44,24 @@ static void warn_fixed(const struct conf *old, const struct conf *new)
 		{ "sandbox", old->sandbox == new->sandbox },
 	};
 
+	size_t n = 0;
+
+	_Static_assert(sizeof(fixed) / sizeof(fixed[0]) <= API_FIXED, "room for all");
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		if (!fixed[i].same)
-			log_event(LOG_WARNING, "reload-ignored", "key", fixed[i].key, "reason",
-				  "takes a restart", NULL);
+			keys[n++] = fixed[i].key;
+	return n;
+}
+
+/* What is fixed while the process lives is named if the new configuration differs. */
+static void warn_fixed(const struct conf *old, const struct conf *new)
+{
+	const char *keys[API_FIXED];
+	size_t n = reload_list_fixed(old, new, keys);
+
+	for (size_t i = 0; i < n; i++)
+		log_event(LOG_WARNING, "reload-ignored", "key", keys[i], "reason",
+			  "takes a restart", NULL);
 }
 
 /* The addresses that are open stay so, whatever the new configuration says of them. */

@@ -5,6 +5,7 @@
 #ifndef ROSTERD_APP_RELOAD_H
 #define ROSTERD_APP_RELOAD_H
 
+#include "api/api.h"
 #include "app/conf.h"
 
 /*
@@ -15,5 +16,12 @@
 struct static_zone *reload_read(const struct conf *old, const struct conf_flags *flags,
 				struct conf *conf, struct tls **tls, char *message,
 				size_t message_size);
+
+/*
+ * The keys that take a restart and differ. `old` is what the process was started with, but for
+ * guard and access.
+ */
+size_t reload_list_fixed(const struct conf *old, const struct conf *new,
+			 const char *keys[API_FIXED]);
 
 #endif

@@ -6,6 +6,8 @@
 #ifndef ROSTERD_APP_SUCCESSOR_H
 #define ROSTERD_APP_SUCCESSOR_H
 
+#include "api/api.h"
+
 struct event_base;
 struct successor;
 
@@ -15,9 +17,13 @@ struct successor *successor_new(struct event_base *base, char **argv);
 void successor_free(struct successor *successor);
 
 /*
- * Starts one unless one runs. A log line says that, why not, and how it ended if it does so before
- * this process: as a server that took over it does not.
+ * Starts one unless one runs, and returns its process id; -1 with the reason. A log line says that,
+ * why not, and how it ended if it does so before this process: as a server that took over it does
+ * not.
  */
-void successor_start(struct successor *successor);
+long successor_start(struct successor *successor, char *reason, size_t size);
+
+/* What became of the newest one. */
+void successor_read(const struct successor *successor, struct api_successor *newest);
 
 #endif

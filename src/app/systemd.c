@@ -116,19 +116,20 @@ static bool names_this_process(const char *variable)
 	return false;
 }
 
-char **systemd_child_environment(void)
+char **systemd_child_environment(char *own)
 {
 	char **environment;
 	size_t n = 0;
 
 	while (environ[n])
 		n++;
-	environment = calloc(n + 1, sizeof(*environment));
+	environment = calloc(n + 2, sizeof(*environment));
 	if (!environment)
 		return NULL;
 	n = 0;
 	for (char **variable = environ; *variable; variable++)
 		if (!names_this_process(*variable))
 			environment[n++] = *variable;
+	environment[n] = own;
 	return environment;
 }

@@ -33,9 +33,9 @@ uint64_t systemd_watchdog_ms(void);
 int systemd_take_sockets(struct listen_set *set);
 
 /*
- * The environment for a server that replaces this one, without what names this process. On the
- * heap, its strings are environ's. NULL when out of memory.
+ * The environment for a server that replaces this one, without what names this process, but with
+ * this variable. On the heap, its strings are borrowed. NULL when out of memory.
  */
-char **systemd_child_environment(void);
+char **systemd_child_environment(char *variable);
 
 #endif

@@ -123,6 +123,8 @@
 	  "what passed a limit, by its name")                                                   \
 	X(limit_watch_output, "rosterd_limit_hit_total", "limit=\"watch-output\"",              \
 	  "what passed a limit, by its name")                                                   \
+	X(limit_zone_streams, "rosterd_limit_hit_total", "limit=\"zone-streams\"",              \
+	  "what passed a limit, by its name")                                                   \
 	X(limit_json_depth, "rosterd_limit_hit_total", "limit=\"json-depth\"",                  \
 	  "what passed a limit, by its name")
 

@@ -77,6 +77,7 @@
 	X(WATCH_OUTPUT, 1048576, "octets a watcher", "a reader that stalls is cut")            \
 	X(WATCH_WAIT_MS, 300000, "ms", "a long poll; proxies give up later")                   \
 	X(WATCH_EVENTS, 1000, "events a reply", "of a long poll; more come with the next")     \
+	X(ZONE_STREAMS, 4, "zones at a time", "each that is sent over HTTP has a thread")      \
 	X(JSON_DEPTH, 16, "levels", "ours need four")                                          \
 	/* the store */                                                                        \
 	X(STORE_BATCH, 2000, "changes a commit", "some 20 ms of disk; the next one waits")     \

@@ -19,7 +19,8 @@ struct call {
 	size_t n_words;
 	struct http *http; /* NULL: a command that asks no server */
 	const char *url;
-	bool json; /* print JSON */
+	uint64_t timeout_ms; /* of a request */
+	bool json;           /* print JSON */
 };
 
 /*

@@ -3,6 +3,8 @@
 
 #include "ctl/change.h"
 #include "ctl/commands_help.h"
+#include "ctl/conf_check.h"
+#include "ctl/operate.h"
 #include "ctl/registration.h"
 #include "ctl/server.h"
 #include "ctl/show.h"
@@ -41,8 +43,15 @@ const struct command commands[] = {
 	{ "export", "[FILE]", "what is registered, as lines of JSON", 0, 0, 1, "300s",
 	  transfer_export },
 	{ "import", "[FILE]", "register what such lines say", 0, 0, 1, "300s", transfer_import },
+	{ "zone list", "", "the zones that are served", 0, 0, 0, "30s", operate_zone_list },
+	{ "zone dump", "ZONE [FILE]", "a zone as it is answered, as a master file", 0, 1, 2, "30s",
+	  operate_zone_dump },
+	{ "reload", "", "have the server read its configuration and zones again", 0, 0, 0, "30s",
+	  operate_reload },
+	{ "replace", "", "have a new server take over, and wait until it does", 0, 0, 0, "70s",
+	  operate_replace },
 	{ "conf-check", "[FILE]", "say what is wrong with the server's configuration",
-	  ARGS_BIT(ARGS_ROSTERD), 0, 1, NULL, server_conf_check },
+	  ARGS_BIT(ARGS_ROSTERD), 0, 1, NULL, conf_check_run },
 	{ "completion", "bash", "print the completion for a shell", 0, 1, 1, NULL,
 	  commands_help_completion },
 };

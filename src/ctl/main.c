@@ -61,6 +61,7 @@ static int run_with_server(const struct command *command, struct call *call)
 		options.cacert = settings.cacert;
 		options.cert = settings.cert;
 		options.key = settings.key;
+		call->timeout_ms = options.timeout_ms;
 		call->http = http_new(&options);
 		status = call->http ? command->run(call) : (int)call_no_memory();
 		http_free(call->http);

@@ -8,11 +8,9 @@
 #include "ctl/term.h"
 #include "ctl/text.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- status ---- */
 
@@ -244,39 +242,4 @@ int server_stats(const struct call *call)
 				    : print_stats(call, page.data);
 	buf_fini(&page);
 	return status;
-}
-
-/* ---- conf-check ---- */
-
-/* The server's program beside this one; "": not known. */
-static void own_folder(char *path, size_t path_size)
-{
-	ssize_t len = readlink("/proc/self/exe", path, path_size - sizeof("/rosterd"));
-	char *slash;
-
-	path[len > 0 ? len : 0] = '\0';
-	slash = strrchr(path, '/');
-	if (slash)
-		strcpy(slash, "/rosterd");
-}
-
-int server_conf_check(const struct call *call)
-{
-	const char *file = call->n_words ? call->words[0] : ROSTERD_SYSCONFDIR "/rosterd.conf";
-	const char *program = args_get(call->args, ARGS_ROSTERD);
-	char beside[4096], flag_c[] = "-c", flag_check[] = "--check-config", name[] = "rosterd";
-	char *copy = strdup(file);
-	char *argv[] = { name, flag_c, copy, flag_check, NULL };
-
-	own_folder(beside, sizeof(beside));
-	if (program)
-		execv(program, argv);
-	else if (access(beside, X_OK) == 0)
-		execv(program = beside, argv);
-	else
-		execvp(program = name, argv);
-	term_say("cannot run %s: %s\nsay where the server's program is: --rosterd FILE", program,
-		 strerror(errno));
-	free(copy);
-	return EXIT_LOCAL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * server: the commands about the server itself: status, stats, conf-check.
+ * server: the commands that look at the server itself: status and stats.
  */
 #ifndef ROSTERD_CTL_SERVER_H
 #define ROSTERD_CTL_SERVER_H
@@ -9,8 +9,5 @@
 
 int server_status(const struct call *call);
 int server_stats(const struct call *call);
-
-/* Becomes the server's own check of its configuration; returns only if it cannot. */
-int server_conf_check(const struct call *call);
 
 #endif

@@ -10,6 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	STRIP_LEN = 20, /* of the results of a check that are shown; the rest is in the JSON */
+};
+
 /* ---- Every service ---- */
 
 /* The first page, or the one behind a service. */
@@ -277,6 +281,23 @@ static void put_target(struct columns *columns, const json_t *check)
 		columns_put(columns, TERM_PLAIN, "%s", "heartbeats");
 }
 
+/* The newest results, oldest first: a strip of ".", "!" and "x" of what the server has as letters.
+ */
+static void put_strip(struct columns *columns, const json_t *check)
+{
+	static const char letters[] = "pwc", marks[] = ".!x";
+	const char *history = field_text(check, "history", "");
+	size_t len = strlen(history), n = len < STRIP_LEN ? len : STRIP_LEN;
+	char strip[STRIP_LEN + 1] = "";
+
+	for (size_t i = 0; i < n; i++) {
+		const char *letter = strchr(letters, history[len - n + i]);
+
+		strip[i] = letter ? marks[letter - letters] : '?';
+	}
+	columns_put(columns, TERM_PLAIN, "%s", strip);
+}
+
 static void put_check(struct columns *columns, const json_t *instance, const json_t *check)
 {
 	double latency_ms = field_real(check, "latency_ms", -1);
@@ -288,6 +309,7 @@ static void put_check(struct columns *columns, const json_t *instance, const jso
 	columns_put_status(columns, field_text(check, "status", ""));
 	columns_put_duration(columns, field_real(check, "last_run_ago", -1));
 	columns_put_duration(columns, latency_ms < 0 ? -1 : latency_ms / 1000);
+	put_strip(columns, check);
 	columns_put(columns, TERM_PLAIN, "%s", field_text(check, "output", ""));
 }
 
@@ -335,12 +357,12 @@ static enum exit_status read_checks(const struct call *call, struct list *list)
 
 int show_checks(const struct call *call)
 {
-	static const char *const titles[] = { "SERVICE", "ID",      "KIND", "TARGET",
-					      "STATUS",  "RAN AGO", "TOOK", "SAID" };
+	static const char *const titles[] = { "SERVICE", "ID",   "KIND",    "TARGET", "STATUS",
+					      "RAN AGO", "TOOK", "RESULTS", "SAID" };
 	struct list list = { .json = call->json ? json_array() : NULL };
 	enum exit_status status;
 
-	columns_init(&list.columns, titles, 8);
+	columns_init(&list.columns, titles, 9);
 	status = read_checks(call, &list);
 	if (status == EXIT_OK && call->json)
 		status = call_print(list.json);

@@ -3,6 +3,7 @@
 
 #include "ctl/change.h"
 #include "ctl/field.h"
+#include "ctl/outfile.h"
 #include "ctl/show.h"
 #include "ctl/term.h"
 #include "ctl/text.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
 	BATCH = 1000, /* registrations a request, which is what the server takes */
@@ -49,6 +49,7 @@ static json_t *check_json(const json_t *check, bool *has_secrets)
 		{ "method", "method" },
 		{ "path", "path" },
 		{ "expected_status", "status" },
+		{ "header_names", "header_names" },
 		{ "server_name", "server_name" },
 		{ "tls_skip_verify", "tls_skip_verify" },
 		{ "ttl", "ttl" },
@@ -156,62 +157,38 @@ static bool export_service(void *cookie, json_t *service)
 		if (!print_line(out,
 				transfer_instance_json(json_array_get(instances, i), &has_secrets)))
 			return false;
-		out->n_secret += has_secrets;
 		out->n++;
+		if (!has_secrets)
+			continue;
+		out->n_secret++;
+		term_say("%s %s: the values of its checks' headers are not in here",
+			 field_text(service, "service", ""),
+			 field_text(json_array_get(instances, i), "id", ""));
 	}
 	return print_policy(out, service);
 }
 
-/* Written aside and renamed: a file of that name is whole. */
-static enum exit_status export_to(const struct call *call, struct export_out *out, const char *path)
-{
-	enum exit_status status;
-	json_int_t revision;
-	char aside[4096];
-
-	if (snprintf(aside, sizeof(aside), "%s.new", path) >= (int)sizeof(aside))
-		errno = ENAMETOOLONG;
-	else
-		out->file = fopen(aside, "we");
-	if (!out->file) {
-		term_say("%s: %s", path, strerror(errno));
-		return EXIT_LOCAL;
-	}
-	status = show_each(call, &revision, export_service, out);
-	if (status == EXIT_OK && (fflush(out->file) || fsync(fileno(out->file)))) {
-		term_say("%s: %s", aside, strerror(errno));
-		status = EXIT_LOCAL;
-	}
-	fclose(out->file);
-	if (status == EXIT_OK && rename(aside, path)) {
-		term_say("%s: %s", path, strerror(errno));
-		status = EXIT_LOCAL;
-	}
-	if (status != EXIT_OK)
-		unlink(aside);
-	return status;
-}
-
 int transfer_export(const struct call *call)
 {
-	const char *path = call->n_words ? call->words[0] : "-";
-	struct export_out out = { .file = NULL };
+	struct export_out out = { .n = 0 };
+	struct outfile file;
 	enum exit_status status;
 	json_int_t revision;
 
-	if (strcmp(path, "-") != 0) {
-		status = export_to(call, &out, path);
-	} else {
-		out.file = stdout;
-		status = show_each(call, &revision, export_service, &out);
-	}
+	status = outfile_open(&file, call->n_words ? call->words[0] : NULL);
+	if (status != EXIT_OK)
+		return status;
+	out.file = file.file;
+	status = outfile_close(&file, show_each(call, &revision, export_service, &out));
 	if (status != EXIT_OK)
 		return status;
 	term_say("%zu instances exported", out.n);
 	if (out.n_secret)
 		term_say(
-			"%zu of them have checks with headers, whose values the server does not "
-			"show: add \"headers\" before you import them, or use \"rosterd --export\"",
+			"%zu of them will not be imported as they are: the server does not show "
+			"the values of headers that checks send\n"
+			"\"rosterd --export\", on the server's host, has them; or write \"headers\": "
+			"{name: value} in place of \"header_names\" in their lines",
 			out.n_secret);
 	return EXIT_OK;
 }
@@ -226,13 +203,55 @@ struct import {
 	size_t batch_octets;
 	json_t *policies; /* service -> fields, for behind the last registration */
 	size_t n_good, n_bad;
+	json_t *refused; /* {"line", "message"}, for programs */
 	enum exit_status status;
 };
 
 static void refuse(struct import *in, size_t line, const char *text)
 {
+	json_t *message = json_string(text);
+
 	term_say("line %zu: %s", line, text);
 	in->n_bad++;
+	if (!message) /* it was cut within a character */
+		message = json_string("see standard error");
+	if (json_array_append_new(
+		    in->refused, json_pack("{sIso}", "line", (json_int_t)line, "message", message)))
+		in->status = call_no_memory();
+}
+
+/*
+ * A check whose headers have names but no values would ask something else than what was exported.
+ * Where somebody has added the values, the names have said all they had to. NULL: nothing is
+ * hidden.
+ */
+static const char *find_hidden(const json_t *registration)
+{
+	const json_t *checks = json_object_get(registration, "checks");
+
+	for (size_t i = 0; i < json_array_size(checks); i++) {
+		json_t *check = json_array_get(checks, i);
+		const json_t *names = json_object_get(check, "header_names");
+		const char *name = json_string_value(json_array_get(names, 0));
+
+		if (json_object_get(check, "headers"))
+			json_object_del(check, "header_names");
+		else if (json_array_size(names))
+			return name ? name : "";
+	}
+	return NULL;
+}
+
+static void refuse_hidden(struct import *in, size_t line, const char *header)
+{
+	char text[400];
+
+	snprintf(
+		text, sizeof(text),
+		"the value of the header %.100s of a check is hidden: write \"headers\": {name: value} in "
+		"place of \"header_names\", or take the lines of \"rosterd --export\"",
+		header);
+	refuse(in, line, text);
 }
 
 static void set_admin(struct import *in, const json_t *slot, const char *admin)
@@ -331,10 +350,13 @@ static void put_line(struct import *in, const char *text, size_t len, size_t lin
 	json_t *registration = json_object_get(json, "registration");
 	json_t *policy = json_object_get(json, "policy");
 	const char *service = field_text(json, "service", NULL);
+	const char *hidden = find_hidden(registration);
 	bool good = true;
 
 	if (!json)
 		refuse(in, line, reason.text);
+	else if (hidden)
+		refuse_hidden(in, line, hidden);
 	else if (json_is_object(registration))
 		good = put_registration(in, registration, field_text(json, "admin", NULL), line,
 					len);
@@ -392,35 +414,45 @@ static void send_policies(struct import *in)
 	}
 }
 
+static void print_imported(struct import *in)
+{
+	term_say("%zu instances imported%s", in->n_good,
+		 in->status ? "; it was not read to the end" : "");
+	if (in->n_bad && in->status == EXIT_OK) {
+		term_say("%zu lines were refused", in->n_bad);
+		in->status = EXIT_REFUSED;
+	}
+	if (in->call->json && call_print(json_pack("{sIsO}", "imported", (json_int_t)in->n_good,
+						   "refused", in->refused)))
+		in->status = EXIT_LOCAL;
+}
+
 int transfer_import(const struct call *call)
 {
 	struct import in = { .call = call,
 			     .batch = json_array(),
 			     .states = json_array(),
 			     .policies = json_object(),
+			     .refused = json_array(),
 			     .lines = calloc(BATCH, sizeof(*in.lines)) };
 	FILE *file = change_open(call->n_words ? call->words[0] : "-");
 
 	if (!file)
 		in.status = EXIT_LOCAL;
-	else if (!in.batch || !in.states || !in.policies || !in.lines)
+	else if (!in.batch || !in.states || !in.policies || !in.lines || !in.refused)
 		in.status = call_no_memory();
 	else
 		read_lines(&in, file);
 	if (in.status == EXIT_OK)
 		send_policies(&in);
 	if (file)
-		term_say("%zu instances imported%s", in.n_good,
-			 in.status ? "; it was not read to the end" : "");
-	if (in.n_bad && in.status == EXIT_OK) {
-		term_say("%zu lines were refused", in.n_bad);
-		in.status = EXIT_REFUSED;
-	}
+		print_imported(&in);
 	if (file && file != stdin)
 		fclose(file);
 	json_decref(in.batch);
 	json_decref(in.states);
 	json_decref(in.policies);
+	json_decref(in.refused);
 	free(in.lines);
 	return in.status;
 }

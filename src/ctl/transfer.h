@@ -7,8 +7,9 @@
  *     {"registration":{...},"admin":"drain"}
  *     {"service":"payment","policy":{"ttl":10}}
  *
- * The server shows the names of a check's headers but not their values, so these are not in an
- * export over HTTP; it says so. What checks and heartbeats said is not imported: it begins anew.
+ * The server shows the names of a check's headers but not their values. An export over HTTP has
+ * "header_names" in place of "headers" then, and says so; such a line is refused by both imports.
+ * What checks and heartbeats said is not imported: it begins anew.
  */
 #ifndef ROSTERD_CTL_TRANSFER_H
 #define ROSTERD_CTL_TRANSFER_H

@@ -725,7 +725,10 @@ void httpd_drain(struct httpd *httpd, void (*on_idle)(void *cookie), void *cooki
 			httpd_gate_close(peer->gate);
 		if (peer->state != PEER_STREAMING)
 			continue;
-		httpd_stream_end(&peer->owed);
+		if (hooks.is_whole)
+			httpd_stream_cut(&peer->owed);
+		else
+			httpd_stream_end(&peer->owed);
 		if (hooks.on_end)
 			hooks.on_end(hooks.cookie);
 	}

@@ -73,6 +73,11 @@ struct httpd_stream_hooks {
 	 */
 	void (*on_end)(void *cookie);
 	void *cookie;
+	/*
+	 * A part of it must not pass for the whole: draining cuts it where it would end another
+	 * one.
+	 */
+	bool is_whole;
 };
 
 /*

@@ -326,8 +326,9 @@ size_t dump_print_entry(struct buf *out, const struct zone *zone, const struct e
 	return n;
 }
 
-size_t dump_print_segment(struct buf *out, const struct zone *zone,
-			  struct catalog_position *position)
+/* The segment of the zone at `position`, but for the apex; moves on to the next one. */
+static size_t print_segment(struct buf *out, const struct zone *zone,
+			    struct catalog_position *position)
 {
 	const struct entry *entry;
 	size_t n = 0;
@@ -336,4 +337,34 @@ size_t dump_print_segment(struct buf *out, const struct zone *zone,
 		if (entry->name_len > 0)
 			n += dump_print_entry(out, zone, entry);
 	return n;
+}
+
+/* ---- A zone, part by part ---- */
+
+static const struct zone *find_zone(const struct catalog *catalog, const uint8_t *origin,
+				    size_t len)
+{
+	const struct zone_list *list = catalog_zones(catalog);
+
+	for (size_t i = 0; i < list->n; i++)
+		if (list->zones[i]->origin_len == len &&
+		    memcmp(list->zones[i]->origin, origin, len) == 0)
+			return list->zones[i];
+	return NULL;
+}
+
+bool dump_print_part(struct buf *out, const struct catalog *catalog, struct dump_walk *walk)
+{
+	struct catalog_position *position = &walk->position;
+	const struct zone *zone;
+
+	catalog_reader_online();
+	zone = find_zone(catalog, walk->origin, walk->len);
+	if (zone && position->segment == 0)
+		walk->n_records += dump_print_entry(
+			out, zone, atomic_load_explicit(&zone->apex, memory_order_acquire));
+	if (zone)
+		walk->n_records += print_segment(out, zone, position);
+	catalog_reader_offline();
+	return zone;
 }

@@ -2,7 +2,7 @@
 /*
  * dump: entries of the catalog as lines of a master file (RFC 1035 5): what they answer, as another
  * server would load it. Pure; a reader of the catalog, between catalog_reader_online() and
- * _offline().
+ * _offline() unless it says otherwise.
  *
  * A, AAAA, CNAME, NS, SOA, SRV and TXT are printed as people write them, every other type in the
  * generic form of RFC 3597 5. Names are absolute; in names and texts every octet that a parser
@@ -22,11 +22,18 @@
  */
 size_t dump_print_entry(struct buf *out, const struct zone *zone, const struct entry *entry);
 
+/* A walk over a zone by its name: the zone itself may go whenever the reader is offline. */
+struct dump_walk {
+	uint8_t origin[LIMIT_NAME]; /* wire form, lower case */
+	size_t len;
+	struct catalog_position position; /* all zero at the beginning */
+	size_t n_records;                 /* printed so far */
+};
+
 /*
- * Prints the segment of the zone at `position`, but for the apex, and moves on to the next one.
- * Returns the number of records.
+ * For a registered reader that is offline: prints the segment where the walk is, the apex before
+ * the first one, and moves on. false: the zone is gone.
  */
-size_t dump_print_segment(struct buf *out, const struct zone *zone,
-			  struct catalog_position *position);
+bool dump_print_part(struct buf *out, const struct catalog *catalog, struct dump_walk *walk);
 
 #endif

@@ -4,6 +4,7 @@
 import http.server
 import json
 import os
+import pty
 import signal
 import ssl
 import subprocess
@@ -208,17 +209,35 @@ def check_transfer(tool):
                 {"failure": "last", "panic_threshold": 0.25, "answer_limit": 3})
     tool.run("drain", "--no-wait", "full", "Node/1 ü")
     lines, err = tool.run("export")
-    expect("1 of them have checks with headers" in err and "X-Secret" not in lines, err)
+    expect("1 of them will not be imported" in err and "full Node/1 ü: the values" in err and
+           "rosterd --export" in err, err)
     objects = [json.loads(line) for line in lines.splitlines()]
     expect(len([o for o in objects if "registration" in o]) == 5, lines)
 
+    # What is hidden is not made up for: no other check than there was, by either import.
     other = Tool(harness.Daemon())
-    _, err = other.run("import", text=lines)
-    expect("5 instances imported" in err, err)
+    _, err = other.run("import", status=1, text=lines)
+    line = 1 + [i for i, o in enumerate(objects)
+                if o.get("registration", {}).get("name") == "full"][0]
+    expect(f"line {line}: the value of the header X-Secret of a check is hidden" in err and
+           "4 instances imported" in err, err)
+    expect_equal(other.daemon.http("GET", "/registry/services/full")[0], 404, "not registered")
+    reply = json.loads(other.run("import", "--json", status=1, text=lines)[0])
+    expect_equal((reply["imported"], [r["line"] for r in reply["refused"]]), (4, [line]), reply)
     path = os.path.join(tool.home, "out.jsonl")
+    harness.write_file(tool.home, "out.jsonl", lines)
+    done = subprocess.run([os.path.abspath(harness.ROSTERD), "--data", f"{tool.home}/no",
+                           "--import", path], capture_output=True, text=True, timeout=30,
+                          check=False)
+    expect(done.returncode != 0 and "header_names" in done.stderr, done.stderr)
+
+    whole = lines.replace('"header_names":["X-Secret"]', '"headers":{"X-Secret":"s"}')
+    _, err = other.run("import", text=whole)
+    expect("5 instances imported" in err, err)
     other.run("export", path)
     with open(path, encoding="utf-8") as file:
         expect_equal(file.read(), lines, "there and back")
+    harness.write_file(tool.home, "out.jsonl", whole)
     expect_equal(sorted(os.listdir(tool.home)), ["one.json", "out.jsonl"], "files")
     shown = other.json("services", "show", "full", "Node/1 ü")
     expect_equal((shown["admin"], shown["checks"][0]["initial"]), ("drain", "passing"), shown)
@@ -244,6 +263,50 @@ def check_transfer(tool):
     other.daemon.stop()
 
 
+def run_on_terminal(tool, *words, text=None):
+    """Standard output and what a terminal got on standard error."""
+    ours, terminal = pty.openpty()
+    process = subprocess.Popen([ROSTERCTL, *words], stdin=subprocess.PIPE, stderr=terminal,
+                               stdout=subprocess.PIPE, text=True, env=tool.environment())
+    harness.helpers.append(process)
+    os.close(terminal)
+    seen = []
+
+    def read():
+        try:
+            while chunk := os.read(ours, 4096):
+                seen.append(chunk)
+        except OSError:  # nobody has the terminal any more
+            pass
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    out, _ = process.communicate(text, timeout=30)
+    reader.join(30)
+    os.close(ours)
+    expect_equal(process.returncode, 0, f"{words}: {seen}")
+    return out, b"".join(seen).decode()
+
+
+def check_progress(tool):
+    """A line that goes on, on a terminal alone, and is wiped in the end."""
+    daemon = tool.daemon
+    daemon.register(name="slow", id="s", ip="10.0.5.1", port=1, ttl=1)
+    expect_equal(daemon.addresses("slow.service.local"), ["10.0.5.1"], "handed out")
+    out, err = run_on_terminal(tool, "drain", "slow", "s")
+    expect("slow s: nobody is sent there any more; safe in " in err and err.endswith("\r\033[K"),
+           err)
+    expect_equal(out, "slow s is drained: it may be stopped\n", "standard output")
+    lines = "".join('{"registration":{"name":"slow","id":"s%d","ip":"10.0.5.2","port":1}}\n' % n
+                    for n in range(1500))
+    out, err = run_on_terminal(tool, "import", text=lines)
+    expect("\r\033[K1000 instances registered" in err and "1500 instances imported" in err, err)
+    expect_equal(out, "", "standard output")
+    for number in range(1500):
+        daemon.http("DELETE", f"/registry/services/slow/instances/s{number}")
+    tool.run("deregister", "slow", "s")
+
+
 def check_many(tool):
     """Several requests each way."""
     line = '{{"registration":{{"name":"s{}","id":"i{}","ip":"10.1.0.1","port":{}}}}}\n'
@@ -255,15 +318,47 @@ def check_many(tool):
 
 
 def check_conf(tool):
-    good = harness.write_file(tool.home, "good.conf", "zones:\n  - domain: x.test\n")
+    good = harness.write_file(tool.home, "good.conf", "zone:\n  - domain: x.test\n")
     bad = harness.write_file(tool.home, "bad.conf", "zoness:\n  - domain: x.test\n")
-    done = subprocess.run([os.path.abspath(harness.ROSTERD), "-c", good, "--check-config"],
-                          capture_output=True, text=True, timeout=30, check=False)
-    tool.run("conf-check", good, "--rosterd", os.path.abspath(harness.ROSTERD),
-             status=done.returncode)
-    _, err = tool.run("conf-check", bad, "--rosterd", os.path.abspath(harness.ROSTERD), status=78)
-    expect("bad.conf" in err and "line=1" in err or ":1" in err, err)
-    tool.run("conf-check", good, "--rosterd", "/nowhere/rosterd", status=5)
+    words = ["--rosterd", os.path.abspath(harness.ROSTERD)]
+    out, err = tool.run("conf-check", good, *words)
+    expect_equal((out, err), (f"{good}: nothing is wrong with it\n", ""), "a good one")
+    out, err = tool.run("conf-check", bad, *words, status=78)
+    expect(not out and err.startswith(f"rosterctl: {bad}:1:1: unknown key 'zoness'"), out + err)
+    expect_equal(tool.json("conf-check", good, *words),
+                 {"file": good, "good": True, "said": []}, "for programs")
+    reply = tool.json("conf-check", bad, *words, status=78)
+    expect_equal((reply["good"], reply["said"][0].startswith(f"{bad}:1:1: ")), (False, True), reply)
+    _, err = tool.run("conf-check", good, "--rosterd", "/nowhere/rosterd", status=5)
+    expect("/nowhere/rosterd: No such file" in err and "--rosterd FILE" in err, err)
+
+
+class ChecksHandler(http.server.BaseHTTPRequestHandler):
+    """A service with a check that has gone through everything."""
+
+    def do_GET(self):
+        check = {"kind": "tcp", "port": 80, "status": "critical", "history": "c" * 41 + "pwc" +
+                 "p" * 16, "last_run_ago": 1, "latency_ms": 2, "output": "x"}
+        body = json.dumps({"service": "s", "instances": [
+            {"service": "s", "id": "i", "checks": [check]}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+def check_strip(tool):
+    """The newest results of a check, oldest first."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), ChecksHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"127.0.0.1:{server.server_address[1]}"
+    out, _ = tool.run("checks", "s", "--http", address)
+    expect(f" x.!x{'.' * 16} " in out, out)
+    expect_equal(len(tool.json("checks", "s", "--http", address)[0]["check"]["history"]), 60, "all")
+    server.shutdown()
 
 
 class TokenHandler(http.server.BaseHTTPRequestHandler):
@@ -371,6 +466,10 @@ def complete(tool, *words):
 def check_completion(tool):
     expect_equal(complete(tool, "d"), ["deregister", "drain", "down"], "commands")
     expect_equal(complete(tool, "services", ""), ["list", "show"], "second words")
+    expect_equal(complete(tool, "re"), ["register", "reload", "replace"], "commands")
+    expect_equal(complete(tool, "zone", ""), ["list", "dump"], "second words")
+    expect_equal(complete(tool, "zone", "dump", "service.local", "one"), ["one.json"], "files")
+    expect_equal(complete(tool, "reload", "--js"), ["--json"], "options")
     expect("services" in complete(tool, ""), "the first word of two")
     expect_equal(complete(tool, "--http", "x", "drain", "--no"), ["--no-wait"], "options")
     expect_equal(complete(tool, "import", "one"), ["one.json"], "files")
@@ -391,7 +490,9 @@ def main():
     check_watch(tool)
     check_server(tool)
     check_transfer(tool)
+    check_progress(tool)
     check_many(tool)
+    check_strip(tool)
     check_conf(tool)
     check_completion(tool)
     check_settings(tool)

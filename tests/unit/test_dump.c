@@ -101,17 +101,15 @@ static const struct zone *find_zone(const char *origin)
 /* The text of a whole zone; the caller frees. */
 static char *print_zone(const char *origin, size_t *n_records)
 {
-	struct catalog_position position = { 0 };
+	struct dump_walk walk = { .len = 0 };
 	struct buf buf;
 	size_t len;
 
+	walk.len = name_parse(origin, walk.origin);
 	buf_init(&buf);
-	catalog_reader_online();
-	const struct zone *const zone = find_zone(origin);
-	*n_records = dump_print_entry(&buf, zone, atomic_load(&zone->apex));
-	while (position.segment < ZONE_SEGMENTS)
-		*n_records += dump_print_segment(&buf, zone, &position);
-	catalog_reader_offline();
+	while (walk.position.segment < ZONE_SEGMENTS)
+		ck_assert(dump_print_part(&buf, world.catalog, &walk));
+	*n_records = walk.n_records;
 	char *const printed = buf_take(&buf, &len);
 	ck_assert_ptr_nonnull(printed);
 	ck_assert_uint_eq(len, strlen(printed));
@@ -360,6 +358,21 @@ START_TEST(rdata_of_another_shape_is_generic)
 }
 END_TEST
 
+START_TEST(a_zone_that_is_gone_ends_the_walk)
+{
+	struct dump_walk walk = { .len = 0 };
+	struct buf buf;
+
+	walk.len = name_parse("service.local", walk.origin);
+	buf_init(&buf);
+	ck_assert(dump_print_part(&buf, world.catalog, &walk));
+	ck_assert_uint_gt(buf.len, 0);
+	world_drop_zone(&world, "service.local");
+	ck_assert(!dump_print_part(&buf, world.catalog, &walk));
+	buf_fini(&buf);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *const suite = suite_create("dump");
@@ -374,6 +387,7 @@ int main(void)
 	tcase_add_test(tcase, texts_and_names_are_escaped);
 	tcase_add_test(tcase, name_without_records_is_a_comment);
 	tcase_add_test(tcase, rdata_of_another_shape_is_generic);
+	tcase_add_test(tcase, a_zone_that_is_gone_ends_the_walk);
 	suite_add_tcase(suite, tcase);
 	SRunner *const runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

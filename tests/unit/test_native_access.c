@@ -28,6 +28,8 @@ static struct api_reply reply;
 static json_t *json; /* the reply's body */
 static bool is_poll; /* the reply is to come when something changes */
 static char text[WORLD_MESSAGE_TEXT];
+static const char *refusal; /* why reload and replace fail; empty: they do not */
+static size_t n_asked;      /* how often they were called */
 
 static bool on_publish(void *cookie)
 {
@@ -63,6 +65,29 @@ static size_t on_count_watchers(void *cookie)
 {
 	(void)cookie;
 	return 0;
+}
+
+static int on_reload(void *cookie, struct api_reload *result)
+{
+	(void)cookie;
+	n_asked++;
+	snprintf(result->reason, sizeof(result->reason), "%s", refusal);
+	return *refusal ? 400 : 200;
+}
+
+static long on_replace(void *cookie, char *reason, size_t size)
+{
+	(void)cookie;
+	n_asked++;
+	snprintf(reason, size, "%s", refusal);
+	return *refusal ? -1 : 77;
+}
+
+static void on_describe(void *cookie, struct api_server *server)
+{
+	(void)cookie;
+	*server = (struct api_server){ .uptime_s = 1.5,
+				       .successor = { 77, true, "rosterd.conf:1:1: no" } };
 }
 
 static struct access_entry *add_entry(const char *name, const char *sha256)
@@ -109,6 +134,8 @@ static void set_up(void)
 	ck_assert_int_eq(world_add_zone(&world, &zone, text, sizeof(text)), 0);
 	add("{\"name\":\"pay\",\"id\":\"a\",\"ip\":\"10.0.0.1\",\"port\":80,\"lease\":60}");
 	add("{\"name\":\"other-x\",\"id\":\"a\",\"ip\":\"10.0.0.2\",\"port\":80}");
+	refusal = "";
+	n_asked = 0;
 	events = events_new(registry_revision(world.registry));
 	ck_assert_ptr_nonnull(events);
 	add_entries();
@@ -125,6 +152,9 @@ static void set_up(void)
 		.ask = on_ask,
 		.read_metrics = on_read_metrics,
 		.count_watchers = on_count_watchers,
+		.reload = on_reload,
+		.replace = on_replace,
+		.describe = on_describe,
 	};
 }
 
@@ -232,6 +262,11 @@ static const struct {
 	{ "/health/live", API_GET, NULL, NULL, NULL, 200 },
 	{ "/health/ready", API_GET, NULL, NULL, NULL, 200 },
 	{ "/metrics", API_GET, NULL, NULL, NULL, 200 },
+	{ "/server", API_GET, NULL, NULL, NULL, 200 },
+	{ "/server/access", API_GET, NULL, NULL, NULL, 200 },
+	{ "/server/reload", API_POST, NULL, NULL, NULL, 200 },
+	{ "/server/replace", API_POST, NULL, NULL, NULL, 202 },
+	{ "/server/zones/{zone}", API_GET, "/server/zones/Service.local.", NULL, NULL, 200 },
 };
 enum {
 	N_REQUESTS = sizeof(requests) / sizeof(requests[0])
@@ -288,13 +323,14 @@ static void walk(const char *authorization, int status)
 		ck_assert_msg(found == status, "%s: %d", route->path, found);
 		ck_assert_str_eq(error_at(json, "code"),
 				 status == 401 ? "unauthorized" : "forbidden");
-		ck_assert(!is_poll && !reply.write);
+		ck_assert(!is_poll && !reply.write && !reply.zone.len);
 		ck_assert_ptr_null(strstr(reply.body, "10.0.0.1"));
 	}
 	after = dump();
 	ck_assert_str_eq(after, before);
 	ck_assert_uint_eq(registry_revision(world.registry), revision);
 	ck_assert(!registry_is_dirty(world.registry));
+	ck_assert_uint_eq(n_asked, 0);
 	free(before);
 	free(after);
 }

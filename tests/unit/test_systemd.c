@@ -181,22 +181,23 @@ END_TEST
 
 START_TEST(children_get_what_is_not_ours)
 {
-	bool has_notify = false;
-	char **environment;
+	bool has_notify = false, has_own = false;
+	char own[] = "OWN=1", **environment;
 
 	setenv("NOTIFY_SOCKET", "@x", 1);
 	setenv("WATCHDOG_PID", "1", 1);
 	setenv("LISTEN_PID", "1", 1);
 	setenv("LISTEN_FDS", "1", 1);
 	setenv("LISTEN_FDNAMES", "a", 1);
-	environment = systemd_child_environment();
+	environment = systemd_child_environment(own);
 	ck_assert_ptr_nonnull(environment);
 	for (char **variable = environment; *variable; variable++) {
 		ck_assert_int_ne(strncmp(*variable, "LISTEN_", 7), 0);
 		ck_assert_int_ne(strncmp(*variable, "WATCHDOG_PID=", 13), 0);
 		has_notify |= strcmp(*variable, "NOTIFY_SOCKET=@x") == 0;
+		has_own |= *variable == own;
 	}
-	ck_assert(has_notify);
+	ck_assert(has_notify && has_own);
 	free(environment);
 }
 END_TEST

@@ -43,8 +43,8 @@ START_TEST(what_an_operator_decided_and_checks_go_along)
 		HEAD "\"port\":1,\"admin\":\"down\",\"checks\":[{\"kind\":\"http\",\"path\":\"/\","
 		     "\"expected_status\":\"200\",\"header_names\":[\"X\"],\"status\":\"passing\","
 		     "\"output\":\"x\",\"latency_ms\":1}]}",
-		"{\"admin\":\"down\",\"registration\":{\"checks\":[{\"kind\":\"http\",\"path\":\"/\","
-		"\"status\":\"200\"}],\"id\":\"i\",\"ipv4\":\"10.0.0.1\",\"name\":\"s\","
+		"{\"admin\":\"down\",\"registration\":{\"checks\":[{\"header_names\":[\"X\"],"
+		"\"kind\":\"http\",\"path\":\"/\",\"status\":\"200\"}],\"id\":\"i\",\"ipv4\":\"10.0.0.1\",\"name\":\"s\","
 		"\"port\":1}}",
 		true);
 }

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "ctl/outfile.h"
+
+#include "ctl/term.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum exit_status fail(const char *path)
+{
+	term_say("%s: %s", path, strerror(errno));
+	return EXIT_LOCAL;
+}
+
+enum exit_status outfile_open(struct outfile *out, const char *path)
+{
+	*out = (struct outfile){ .file = stdout };
+	if (!path || strcmp(path, "-") == 0)
+		return EXIT_OK;
+	out->path = path;
+	out->file = NULL;
+	if (snprintf(out->aside, sizeof(out->aside), "%s.new", path) >= (int)sizeof(out->aside))
+		errno = ENAMETOOLONG;
+	else
+		out->file = fopen(out->aside, "we");
+	return out->file ? EXIT_OK : fail(path);
+}
+
+enum exit_status outfile_close(struct outfile *out, enum exit_status status)
+{
+	/* What cannot be written on standard output is said at the end, for all commands. */
+	if (!*out->aside)
+		return status;
+	if (status == EXIT_OK && (fflush(out->file) || fsync(fileno(out->file))))
+		status = fail(out->aside);
+	fclose(out->file);
+	if (status == EXIT_OK && rename(out->aside, out->path))
+		status = fail(out->path);
+	if (status != EXIT_OK)
+		unlink(out->aside);
+	return status;
+}
