@@ -2,6 +2,7 @@
 #include "api/native.h"
 
 #include "api/native_metrics.h"
+#include "api/native_prometheus.h"
 #include "api/native_server.h"
 #include "api/native_why.h"
 #include "api/native_write.h"
@@ -187,6 +188,9 @@ const struct api_route native_routes[] = {
 	{ API_PUT, "/registry/services/{service}/policy", native_write_policy, ACCESS_ADMIN,
 	  API_SERVICE },
 	{ API_GET, "/registry/why", native_why_handle, ACCESS_READ, API_SOME },
+	{ API_GET, "/registry/prometheus", native_prometheus_handle_all, ACCESS_READ, API_SOME },
+	{ API_GET, "/registry/prometheus/{service}", native_prometheus_handle_service, ACCESS_READ,
+	  API_SERVICE },
 	{ API_GET, "/registry/watch", watch_handle, ACCESS_READ, API_SOME },
 	{ API_GET, "/", ui_handle_redirect, ACCESS_NONE, API_OPEN },
 	{ API_GET, "/ui", ui_handle_redirect, ACCESS_NONE, API_OPEN },

@@ -251,6 +251,8 @@ static const struct {
 	{ "/registry/services/{service}/policy", API_PUT, "/registry/services/PAY/policy", NULL,
 	  "{\"ttl\":9}", 200 },
 	{ "/registry/why", API_GET, NULL, "name=pay.service.local", NULL, 200 },
+	{ "/registry/prometheus", API_GET, NULL, NULL, NULL, 200 },
+	{ "/registry/prometheus/{service}", API_GET, "/registry/prometheus/pay", NULL, NULL, 200 },
 	{ "/registry/watch", API_GET, NULL, "service=pay", NULL, 200 },
 	{ "/registry/deregister", API_POST, NULL, NULL, "{\"service\":\"pay\",\"id\":\"b\"}", 200 },
 	{ "/registry/services/{service}/instances/{id}", API_DELETE,
@@ -315,7 +317,8 @@ static void walk(const char *authorization, int status)
 			continue;
 		}
 		/* A list is of what may be read. */
-		if (status == 403 && strcmp(route->path, "/registry/services") == 0) {
+		if (status == 403 && (strcmp(route->path, "/registry/services") == 0 ||
+				      strcmp(route->path, "/registry/prometheus") == 0)) {
 			if (found == 200)
 				ck_assert_ptr_null(strstr(reply.body, "\"pay\""));
 			continue;
@@ -426,6 +429,9 @@ START_TEST(a_list_has_what_may_be_read)
 {
 	ck_assert_int_eq(ask("Bearer other", API_GET, "/registry/services", NULL, NULL), 200);
 	ck_assert_uint_eq(json_array_size(json_object_get(json, "services")), 1);
+	ck_assert_ptr_nonnull(strstr(reply.body, "other-x"));
+	ck_assert_int_eq(ask("Bearer other", API_GET, "/registry/prometheus", NULL, NULL), 200);
+	ck_assert_uint_eq(json_array_size(json), 1);
 	ck_assert_ptr_nonnull(strstr(reply.body, "other-x"));
 	ck_assert_int_eq(ask("Bearer nothing", API_GET, "/registry/services", NULL, NULL), 403);
 }
