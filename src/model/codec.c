@@ -82,13 +82,18 @@ json_t *codec_load_part(const char *text, size_t len, size_t *position, struct c
 	const struct codec_place at = { .error = error };
 	json_error_t reason;
 	json_t *json = load(text, len, &reason, error);
+	const char *near;
 
 	*position = 0;
 	if (json || *error->message)
 		return json;
 	if (reason.position > 0)
 		*position = (size_t)reason.position - 1;
-	codec_field_refuse(&at, "", "no valid JSON: %s", reason.text);
+	/* What stands near it may be a secret, and this goes into a log. */
+	near = strstr(reason.text, " near '");
+	codec_field_refuse(&at, "", "no valid JSON: %.*s",
+			   near ? (int)(near - reason.text) : (int)strlen(reason.text),
+			   reason.text);
 	return NULL;
 }
 

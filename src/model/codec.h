@@ -24,7 +24,7 @@ struct json_t *codec_load(const char *body, size_t body_len, struct codec_error 
 
 /*
  * The same of a part of a larger text; the error does not say where it is, but `*position` does:
- * about so many octets from the part's start.
+ * about so many octets from the part's start. Nothing of the text is in the error.
  */
 struct json_t *codec_load_part(const char *text, size_t len, size_t *position,
 			       struct codec_error *error);

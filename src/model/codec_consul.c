@@ -184,6 +184,8 @@ static bool put_target(struct part *part, const char *key, const char *text, siz
 		host[strlen(host) - 1] = '\0';
 		memmove(host, host + 1, strlen(host));
 	}
+	if (memchr(text, '@', len))
+		return codec_field_refuse(&part->at, key, "must have no user and no password");
 	if (port == 0 || port > UINT16_MAX)
 		return codec_field_refuse(&part->at, key, "must have a port: \"10.0.0.1:8080\"");
 	if (!record_address_parse(host, &address, &reason) ||

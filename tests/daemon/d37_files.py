@@ -373,6 +373,55 @@ def check_sandboxed():
     directory.daemon.stop()
 
 
+def check_full_disk():
+    """What cannot be saved is not registered, and is as soon as it can be."""
+    probe = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"],
+                           capture_output=True, check=False)
+    if probe.returncode != 0:
+        return
+    directory = Directory({"old.json": service("old", "10.12.0.1")}, start=False)
+    daemon = directory.daemon
+    os.mkdir(daemon.data)
+    daemon.prefix = ["unshare", "-m", "sh", "-c",
+                     f'mount -t tmpfs -o size=4m none "{daemon.data}" && exec "$@"', "sh"]
+    daemon.start()
+    expect_equal(directory.ips("old"), ["10.12.0.1"], "at start")
+    filler = f"/proc/{daemon.process.pid}/root{daemon.data}/filler"
+    with open(filler, "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)) == 4096:
+                pass
+        except OSError:
+            pass
+    directory.put("new.json", [service("new", f"10.12.{i // 250}.{i % 250}", id=f"i{i}",
+                                       meta={"k": "v" * 200}) for i in range(MANY)])
+    os.unlink(directory.file("old.json"))
+    directory.wait_log("event=store-degraded", "the disk is full")
+    expect_equal(directory.ips("old"), ["10.12.0.1"], "nothing is half done")
+    os.unlink(filler)
+    wanted = lambda: len(daemon.http("GET", "/registry/services/new")[1].get("instances", []))
+    harness.wait_for(lambda: wanted() == MANY, LIMIT_S, "all of it, when there is room")
+    directory.wait("old")
+    expect("services-refused" not in daemon.log(), "the file is not at fault")
+    daemon.stop()
+
+
+def check_successor():
+    """The server that takes over watches the files; the one before lets go of them."""
+    directory = Directory({"web.json": service("web", "10.13.0.1", id="x")})
+    daemon = directory.daemon
+    daemon.send_signal(signal.SIGUSR2)
+    directory.wait_log("event=replaced ", "replaced")
+    directory.wait_log("event=stopped", "the first has ended")
+    pid = int(re.findall(r"event=successor-started pid=(\d+)", daemon.log())[-1])
+    harness.cleanups.append(lambda: harness.is_running(pid) and os.kill(pid, signal.SIGKILL))
+    directory.put("web.json", service("web", "10.13.0.2", id="x"))
+    directory.wait("web", "10.13.0.2")
+    os.kill(pid, signal.SIGTERM)
+    harness.wait_for(lambda: not harness.is_running(pid), harness.STOP_S, "the successor ends")
+    daemon.check_log()
+
+
 def rosterd(directory, *flags, text=None):
     return subprocess.run([harness.ROSTERD, "-c", os.path.join(directory.folder, "rosterd.conf"),
                            "--data", directory.daemon.data, *flags], capture_output=True,
@@ -421,6 +470,8 @@ def main():
     check_collision()
     check_many()
     check_sandboxed()
+    check_full_disk()
+    check_successor()
     check_commands()
 
 

@@ -236,6 +236,29 @@ START_TEST(names_the_place_of_a_wrong_field)
 }
 END_TEST
 
+/* Errors go into the log, and files have tokens for checks. */
+START_TEST(errors_say_nothing_of_what_is_in_the_file)
+{
+	static const char *const texts[] = {
+		"{" ONE ",'checks':[{'kind':'http','headers':{'X' 'zebra'}}]}",
+		"{" ONE ",'checks':[{'kind':'http','headers':{'X':'zebra' 'zebra'}}]}",
+		"{" ONE ",'checks':[{'kind':'http','headers':{'X':zebra}}]}",
+		"{" ONE ",'checks':[{'kind':'http','headers':{'X':'zebra\\u0001'}}]}",
+		"{" ONE ",'checks':[{'kind':'http','headers':{'X':'zebra",
+		"{'service':{" CONSUL ",'check':{'http':'http://zebra:zebra@10.0.0.1/'}}}",
+		"{'service':{" CONSUL
+		",'check':{'http':'http://10.0.0.1/','interval':'1s','header':"
+		"{'X':['zebra','zebra']}}}}",
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		ck_assert_msg(!reads(texts[i]), "%s", texts[i]);
+		ck_assert_msg(!strstr(error.message, "zebra"), "%s", error.message);
+		ck_assert_msg(!strstr(error.field, "zebra"), "%s", error.field);
+	}
+}
+END_TEST
+
 /* With these fields beside the ones that must be there. */
 static void expect_refusals(const char *const (*rows)[3], size_t n)
 {
@@ -284,7 +307,8 @@ START_TEST(refuses_of_consul_what_it_cannot_do)
 		{ "'check':{'tcp':':80','interval':'1s'}", "check.tcp", "own" },
 		{ "'check':{'http':'/health','interval':'1s'}", "check.http", "URL" },
 		{ "'check':{'http':5,'interval':'1s'}", "check.http", "URL" },
-		{ "'check':{'http':'http://u@10.0.0.1/','interval':'1s'}", "check.http", "own" },
+		{ "'check':{'http':'http://u@10.0.0.1/','interval':'1s'}", "check.http",
+		  "password" },
 		{ "'check':{'http':'http://10.0.0.1/#a','interval':'1s'}", "check.http", "#" },
 		{ "'check':{'http':'http://10.0.0.1/ a','interval':'1s'}", "check.http", "path" },
 		{ "'check':{'http':'http://10.0.0.1/','interval':'1s','timeout':'2s'}",
@@ -359,6 +383,7 @@ int main(void)
 	tcase_add_test(tcase, consuls_other_spelling_is_understood);
 	tcase_add_test(tcase, names_the_place_of_what_is_no_json);
 	tcase_add_test(tcase, names_the_place_of_a_wrong_field);
+	tcase_add_test(tcase, errors_say_nothing_of_what_is_in_the_file);
 	tcase_add_test(tcase, refuses_of_consul_what_it_cannot_do);
 	tcase_add_test(tcase, consuls_address_must_be_there);
 	tcase_add_test(tcase, no_beginning_of_a_file_is_good);
