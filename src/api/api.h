@@ -106,6 +106,10 @@ struct api_metrics {
 	struct {
 		uint64_t commit_us, octets, copy_errors;
 	} store;
+	struct {
+		size_t n_good, n_bad;
+		bool is_dir_good;
+	} files; /* of services */
 };
 
 enum {

@@ -148,6 +148,19 @@ static void print_copy_errors(struct page *page, const char *metric)
 	print_value(page, metric, page->metrics.store.copy_errors);
 }
 
+/* ---- Files of services ---- */
+
+static void print_files(struct page *page, const char *metric)
+{
+	print_labelled(page, metric, "state", "good", page->metrics.files.n_good);
+	print_labelled(page, metric, "state", "bad", page->metrics.files.n_bad);
+}
+
+static void print_files_dir(struct page *page, const char *metric)
+{
+	print_value(page, metric, !page->metrics.files.is_dir_good);
+}
+
 /* ---- The server ---- */
 
 static void print_rounds(struct page *page, const char *metric)
@@ -216,6 +229,10 @@ static const struct metric {
 	{ "rosterd_store_bytes", "gauge", "size of the store", print_store_size },
 	{ "rosterd_store_copy_errors_total", "counter",
 	  "copies of the store that could not be written", print_copy_errors },
+	{ "rosterd_service_files", "gauge", "files of services, by whether they are good",
+	  print_files },
+	{ "rosterd_services_dir_refused", "gauge",
+	  "1: the directory of files of services cannot be read or watched", print_files_dir },
 	{ "rosterd_control_round_seconds", "histogram",
 	  "how long the control thread worked without a look at what is new", print_rounds },
 	{ "rosterd_build_info", "gauge", "the version that runs", print_build },

@@ -206,6 +206,8 @@ void native_write_free(struct api_write *write)
 {
 	if (!write)
 		return;
+	if (write->on_end)
+		write->on_end(write->cookie, write);
 	for (size_t i = 0; i < write->n; i++) {
 		struct api_slot *slot = &write->slots[i];
 
@@ -216,6 +218,27 @@ void native_write_free(struct api_write *write)
 	}
 	json_decref(write->json);
 	free(write);
+}
+
+struct api_write *native_write_new(size_t n_max)
+{
+	return calloc(1, sizeof(struct api_write) + n_max * sizeof(struct api_slot));
+}
+
+bool native_write_put_departure(struct api_write *write, const char *service, const char *id,
+				const char *file)
+{
+	struct api_slot *slot = &write->slots[write->n];
+
+	slot->id = strdup(id);
+	if (!slot->id)
+		return false;
+	slot->change = (struct change){
+		.kind = CHANGE_DEREGISTER,
+		.deregister = { .service = service, .id = slot->id, .file = file },
+	};
+	write->n++;
+	return true;
 }
 
 /* ---- From requests to changes ---- */
@@ -347,7 +370,7 @@ static void hand_over(struct api *api, struct api_write *write, uint64_t now_ms,
 
 static struct api_write *new_write(size_t n, struct api_reply *reply)
 {
-	struct api_write *write = calloc(1, sizeof(*write) + n * sizeof(write->slots[0]));
+	struct api_write *write = native_write_new(n);
 
 	if (write)
 		write->n = n;

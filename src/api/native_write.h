@@ -37,6 +37,12 @@ struct api_slot {
 /* What one request asks for, in the order in which it is applied. */
 struct api_write {
 	struct json_t *json; /* the request; changes point into it; NULL: it had no body */
+	/*
+	 * For who asks without a request: called by native_write_free(), with what became of it in
+	 * the slots. NULL: for nobody.
+	 */
+	void (*on_end)(void *cookie, struct api_write *write);
+	void *cookie;
 	bool is_array;
 	size_t n;
 	struct api_slot slots[];
@@ -54,6 +60,13 @@ void native_write_policy(struct api *api, const struct api_request *request, cha
 			 uint64_t now_ms, struct api_reply *reply);
 void native_write_admin(struct api *api, const struct api_request *request, char *const *segments,
 			uint64_t now_ms, struct api_reply *reply);
+
+/* One with room for so many slots, and none yet; NULL when out of memory. */
+struct api_write *native_write_new(size_t n_max);
+
+/* Adds a slot that deregisters what is this file's; the strings but the id stay the caller's. */
+bool native_write_put_departure(struct api_write *write, const char *service, const char *id,
+				const char *file);
 
 /* Refuses one slot, as the registry would: it is not applied. */
 void native_write_deny(struct api_write *write, size_t slot, const struct outcome *outcome);

@@ -506,7 +506,8 @@ void commit_put(struct commit *commit, struct api_write *write, struct httpd_req
 		status = 503;
 		message = waiting ? "the server is stopping" : "out of memory";
 	}
-	reply_refused(commit, write, owed, status, message);
+	if (owed)
+		reply_refused(commit, write, owed, status, message);
 	native_write_free(write);
 	free(waiting);
 }

@@ -55,7 +55,10 @@ void commit_free(struct commit *commit);
 /* Begins to write to the store, which is borrowed. -1 with errno. */
 int commit_start(struct commit *commit, struct store *store);
 
-/* Takes a write over. It may be refused from within. After commit_start() alone. */
+/*
+ * Takes a write over. It may be refused from within. Nobody is told if nobody is `owed` a reply:
+ * what became of it is then for its on_end(). After commit_start() alone.
+ */
 void commit_put(struct commit *commit, struct api_write *write, struct httpd_request *owed);
 
 /*

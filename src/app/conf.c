@@ -66,6 +66,7 @@ void conf_fini(struct conf *conf)
 	free(conf->rate_limit.allow);
 	free(conf->http);
 	free(conf->data);
+	free(conf->services_dir);
 	free(conf->user);
 	*conf = (struct conf){ 0 };
 }

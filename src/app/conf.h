@@ -19,6 +19,7 @@
  *       sandbox: true
  *       https: [0.0.0.0@8501]
  *       dns-tls: [0.0.0.0@853]
+ *       services-dir: services.d
  *       tls: {certificate: server.crt, key: server.key, client-ca: clients.crt}
  *     zone:
  *       - domain: service.local
@@ -88,8 +89,9 @@ struct conf {
 	struct conf_place http_at, dns_tls_at, https_at; /* line 0: not in the file */
 	struct tls_options tls; /* complete, if there is dns_tls or https */
 	struct conf_zone *zones;
-	unsigned workers; /* as configured; default: the number of processors */
-	char *data;       /* directory */
+	unsigned workers;   /* as configured; default: the number of processors */
+	char *data;         /* directory */
+	char *services_dir; /* directory of files of services; NULL: none */
 	uint32_t ttl_s;
 	char identity[CONF_SAYING]; /* "": not told */
 	char version[CONF_SAYING];  /* "": not told */

@@ -120,6 +120,13 @@ static int apply_data(struct conf_reader *reader, const yaml_node_t *value, void
 	return read_path(reader, value, &conf->data);
 }
 
+static int apply_services_dir(struct conf_reader *reader, const yaml_node_t *value, void *target)
+{
+	struct conf *conf = target;
+
+	return read_path(reader, value, &conf->services_dir);
+}
+
 static int apply_zone_dir(struct conf_reader *reader, const yaml_node_t *value, void *target)
 {
 	(void)target;
@@ -303,6 +310,7 @@ static const struct conf_key server_keys[] = {
 	{ "https", apply_https },
 	{ "dns-tls", apply_dns_tls },
 	{ "tls", apply_tls },
+	{ "services-dir", apply_services_dir },
 };
 
 /* ---- zone ---- */

@@ -120,8 +120,20 @@ static void on_restored(void *cookie, bool ok)
 		return;
 	}
 	control->api.is_loading = false;
-	control->is_ready = true;
 	control_serve_arm_deadline(control);
+	if (files_start(control->files, control->conf->services_dir)) {
+		log_event(LOG_ERROR, "start-failed", "error", strerror(ENOMEM), NULL);
+		control->has_failed = true;
+		event_base_loopbreak(control->base);
+	}
+}
+
+/* What was registered before is served already; now what files have is, too. */
+static void on_files_read(void *cookie)
+{
+	struct control *control = cookie;
+
+	control->is_ready = true;
 	control_replace_listen(control);
 	tell_ready(control);
 	log_event(LOG_INFO, "ready", "version", PACKAGE_VERSION, "zones",
@@ -157,6 +169,19 @@ static struct commit *new_commit(struct control *control)
 	return commit_new(&options);
 }
 
+static struct files *new_files(struct control *control)
+{
+	struct files_options options = {
+		.base = control->base,
+		.registry = control->registry,
+		.counters = &control->counters,
+		.on_first = on_files_read,
+	};
+
+	control_serve_hook_files(control, &options);
+	return files_new(&options);
+}
+
 static void set_identity(struct control *control)
 {
 	struct answer_identity *identity = &control->identity;
@@ -189,6 +214,8 @@ static int new_model(struct control *control)
 						 revision, COMMENT_MS);
 	if (control->base && control->registry)
 		control->commit = new_commit(control);
+	if (control->base && control->registry)
+		control->files = new_files(control);
 	if (control->catalog && control->registry)
 		control->compile =
 			compile_new(control->registry, control->catalog, &control->counters);
@@ -206,7 +233,8 @@ static int new_model(struct control *control)
 	};
 	control_serve_hook_api(control, &control->api);
 	if (control->base && control->results && control->notes && control->compile &&
-	    control->commit && control->watchers && control->dump && control->zone_streams &&
+	    control->commit && control->files && control->watchers && control->dump &&
+	    control->zone_streams &&
 	    control_serve_init(control) == 0 && control_stop_init(control) == 0 &&
 	    control_replace_init_events(control) == 0) {
 		catalog_set_loading(control->catalog, true);
@@ -260,6 +288,7 @@ static void fini(struct control *control)
 	restore_free(control->restore);
 	store_close(control->store);
 	commit_free(control->commit);
+	files_free(control->files);
 	watchers_free(control->watchers);
 	httpd_free(control->httpd);
 	compile_free(control->compile);

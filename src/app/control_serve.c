@@ -314,6 +314,8 @@ static void read_metrics(void *cookie, struct api_metrics *metrics)
 	counters_read(&metrics->counters, probe_counters(control->probe));
 	workers_count(control->workers, &metrics->counters, &metrics->answers);
 	histogram_read(&metrics->rounds, &control->rounds);
+	files_count(control->files, &metrics->files.n_good, &metrics->files.n_bad,
+		    &metrics->files.is_dir_good);
 	if (control->is_ready)
 		store_read_stats(control->store, &stats);
 	metrics->store.commit_us = stats.commit_us;
@@ -417,6 +419,23 @@ bool control_serve_refuses_loopback(const struct control *control, enum conf_loo
 	return choice == CONF_LOOPBACK_NO;
 }
 
+/* ---- Files of services ---- */
+
+static void on_files_work(void *cookie)
+{
+	control_serve_begin_round(cookie);
+}
+
+static void put_files_write(void *cookie, struct api_write *write)
+{
+	struct control *control = cookie;
+
+	if (control->is_unpublished)
+		native_write_free(write);
+	else
+		commit_put(control->commit, write, NULL);
+}
+
 /* ---- Hooks ---- */
 
 static bool collides(void *cookie, const struct registration *registration, char *name,
@@ -440,6 +459,13 @@ void control_serve_hook_commit(struct control *control, struct commit_options *o
 {
 	options->on_saved = on_saved;
 	options->on_refused = on_refused;
+	options->cookie = control;
+}
+
+void control_serve_hook_files(struct control *control, struct files_options *options)
+{
+	options->on_work = on_files_work;
+	options->put = put_files_write;
 	options->cookie = control;
 }
 

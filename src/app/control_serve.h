@@ -12,9 +12,10 @@
 int control_serve_init(struct control *control);
 void control_serve_fini(struct control *control);
 
-/* What the registry and the commit call, and requests act on. */
+/* What the registry, the commit and files of services call, and requests act on. */
 void control_serve_hook_registry(struct control *control, struct registry_options *options);
 void control_serve_hook_commit(struct control *control, struct commit_options *options);
+void control_serve_hook_files(struct control *control, struct files_options *options);
 void control_serve_hook_api(struct control *control, struct api *api);
 
 /* The port that they are owed at is gone: replies that wait for a publish are dropped. */

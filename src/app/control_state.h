@@ -13,6 +13,7 @@
 #include "app/commit.h"
 #include "app/conf.h"
 #include "app/dump.h"
+#include "app/files.h"
 #include "app/replace.h"
 #include "app/restore.h"
 #include "app/revision.h"
@@ -49,6 +50,7 @@ struct control {
 	struct store *store;
 	struct restore *restore;
 	struct commit *commit;
+	struct files *files;
 	struct answer_identity identity;
 	struct catalog *catalog;
 	struct registry *registry;

@@ -46,6 +46,15 @@ static void set_access(struct control *control, struct access *access)
 	watchers_end(control->watchers);
 }
 
+static void set_services_dir(struct control *control, struct conf *conf)
+{
+	char *old = control->conf->services_dir;
+
+	control->conf->services_dir = conf->services_dir;
+	conf->services_dir = old;
+	files_reload(control->files, control->conf->services_dir);
+}
+
 int control_stop_reload(struct control *control, struct api_reload *result)
 {
 	const size_t size = sizeof(result->reason);
@@ -79,6 +88,7 @@ int control_stop_reload(struct control *control, struct api_reload *result)
 	registry_set_ttl(control->registry, conf.ttl_s);
 	swap_guards(&control->conf->guard, &conf.guard);
 	set_access(control, &conf.access);
+	set_services_dir(control, &conf);
 	control->api.refuses_loopback_checks =
 		control_serve_refuses_loopback(control, conf.check_loopback);
 	control_serve_publish_soon(control);

@@ -4,6 +4,7 @@
  * 2 (usage), 78 (configuration or zone file).
  */
 #include "app/control.h"
+#include "app/files.h"
 #include "app/last_words.h"
 #include "app/sandbox.h"
 #include "app/transfer.h"
@@ -120,6 +121,18 @@ static int transfer(const struct conf *conf, const struct conf_flags *flags)
 				: transfer_import(conf->data, flags->import_from);
 }
 
+static void log_refused(const char *message)
+{
+	log_event(LOG_ERROR, "services-refused", "error", message, NULL);
+}
+
+/* All that are bad, not the first one alone: whoever asks wants to mend them. */
+static int check_services(const struct conf *conf)
+{
+	return conf->services_dir && files_check(conf->services_dir, log_refused) ? EXIT_CONFIG
+										  : EXIT_SUCCESS;
+}
+
 static int serve(int argc, char **argv)
 {
 	struct conf_flags flags;
@@ -169,7 +182,7 @@ static int serve(int argc, char **argv)
 	}
 	if (flags.check_only) {
 		zones_free(zones, conf.n_zones);
-		status = EXIT_SUCCESS;
+		status = check_services(&conf);
 	} else {
 		status = run(&conf, &flags, zones, tls);
 	}

@@ -39,7 +39,8 @@ enum {
  *     files in the data directory revision, store, copy, dumps, control.sock: made aside, synced,
  *                                 renamed, locked, removed
  *     files elsewhere             configuration and zones at SIGHUP, certificates, /proc/self,
- *                                 time zones; permissions are the user's
+ *                                 time zones, services and what becomes of them (inotify);
+ *                                 permissions are the user's
  *     sockets                     DNS, HTTP, checks, service manager, replacement; which families
  *                                 there are, see below
  *     waiting                     libevent, queues, the successor (pidfd), the store's child
@@ -115,6 +116,9 @@ static const int allowed[] = {
 	SCMP_SYS(readlinkat),
 	SCMP_SYS(getcwd),
 	SCMP_SYS(fadvise64),
+	SCMP_SYS(inotify_init1),
+	SCMP_SYS(inotify_add_watch),
+	SCMP_SYS(inotify_rm_watch),
 
 	/* sockets */
 	SCMP_SYS(bind),

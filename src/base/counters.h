@@ -87,6 +87,10 @@
 	  "reloads of the configuration, by result")                                            \
 	X(reloads_failed, "rosterd_reloads_total", "result=\"failed\"",                         \
 	  "reloads of the configuration, by result")                                            \
+	X(service_files_read, "rosterd_service_file_reads_total", "result=\"good\"",            \
+	  "files of services read, by result")                                                  \
+	X(service_files_refused, "rosterd_service_file_reads_total", "result=\"bad\"",          \
+	  "files of services read, by result")                                                  \
 	X(limit_udp_query, "rosterd_limit_hit_total", "limit=\"udp-query\"",                    \
 	  "what passed a limit, by its name")                                                   \
 	X(limit_tcp_connections, "rosterd_limit_hit_total", "limit=\"tcp-connections\"",        \

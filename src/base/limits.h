@@ -90,6 +90,8 @@
 	X(ADDRESSES, 16, "addresses a door", "each is a socket in every worker")               \
 	X(REPLACE_MS, 60000, "ms", "a new server that is not ready by then has failed")        \
 	X(CONF_FILE, 1048576, "octets", "64 zones and 16 addresses need a few KiB")            \
+	X(SERVICE_FILES, 20000, "files", "of services; each is looked at when one changes")    \
+	X(SERVICE_FILE, 8388608, "octets", "10,000 definitions of 800; read in one go")        \
 	X(ZONE_FILE, 67108864, "octets", "read whole by the thread that serves HTTP")
 
 enum limit {

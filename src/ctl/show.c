@@ -163,11 +163,11 @@ static void put_tags(struct columns *columns, const json_t *instance)
 static enum exit_status print_instances(const json_t *instances)
 {
 	static const char *const titles[] = { "ID",     "ADDRESS", "STATUS", "ADMIN", "PRIORITY",
-					      "WEIGHT", "LEASE",   "TAGS",   "REASON" };
+					      "WEIGHT", "LEASE",   "TAGS",   "FILE",  "REASON" };
 	struct columns columns;
 	enum exit_status status = EXIT_OK;
 
-	columns_init(&columns, titles, 9);
+	columns_init(&columns, titles, sizeof(titles) / sizeof(titles[0]));
 	for (size_t i = 0; i < json_array_size(instances); i++) {
 		const json_t *instance = json_array_get(instances, i);
 
@@ -181,6 +181,7 @@ static enum exit_status print_instances(const json_t *instances)
 			    (long long)field_int(instance, "weight", 0));
 		columns_put_duration(&columns, field_real(instance, "lease_left", -1));
 		put_tags(&columns, instance);
+		columns_put(&columns, TERM_PLAIN, "%s", field_text(instance, "file", ""));
 		columns_put(&columns, TERM_PLAIN, "%s", field_text(instance, "reason", ""));
 	}
 	if (columns_print(&columns))

@@ -40,29 +40,61 @@ static bool is_too_deep(const char *body, size_t body_len)
 	return false;
 }
 
+/* NULL with the reason; of what is no JSON, it is in `reason`. */
+static json_t *load(const char *body, size_t body_len, json_error_t *reason,
+		    struct codec_error *error)
+{
+	const struct codec_place at = { .error = error };
+	json_t *json;
+
+	*error = (struct codec_error){ .no_memory = false };
+	if (is_too_deep(body, body_len)) {
+		codec_field_refuse(&at, "", "more than %d levels of JSON", LIMIT_JSON_DEPTH);
+		error->too_deep = true;
+		return NULL;
+	}
+	json = json_loadb(body, body_len, JSON_REJECT_DUPLICATES, reason);
+	if (!json && json_error_code(reason) == json_error_out_of_memory)
+		codec_field_refuse_memory(&at);
+	return json;
+}
+
 json_t *codec_load(const char *body, size_t body_len, struct codec_error *error)
 {
 	const struct codec_place at = { .error = error };
 	json_error_t reason;
 	json_t *json;
 
-	*error = (struct codec_error){ .no_memory = false };
 	if (body_len == 0) {
+		*error = (struct codec_error){ .no_memory = false };
 		codec_field_refuse(&at, "", "the body is empty; JSON is expected");
 		return NULL;
 	}
-	if (is_too_deep(body, body_len)) {
-		codec_field_refuse(&at, "", "more than %d levels of JSON", LIMIT_JSON_DEPTH);
-		error->too_deep = true;
-		return NULL;
-	}
-	json = json_loadb(body, body_len, JSON_REJECT_DUPLICATES, &reason);
-	if (!json && json_error_code(&reason) == json_error_out_of_memory)
-		codec_field_refuse_memory(&at);
-	else if (!json)
+	json = load(body, body_len, &reason, error);
+	if (!json && !*error->message)
 		codec_field_refuse(&at, "", "no valid JSON: line %d, column %d: %s", reason.line,
 				   reason.column, reason.text);
 	return json;
+}
+
+json_t *codec_load_part(const char *text, size_t len, size_t *position, struct codec_error *error)
+{
+	const struct codec_place at = { .error = error };
+	json_error_t reason;
+	json_t *json = load(text, len, &reason, error);
+	const char *near;
+
+	*position = 0;
+	if (json || *error->message)
+		return json;
+	if (reason.position > 0)
+		*position = (size_t)reason.position - 1;
+	/* What stands near it may be a secret, and this goes into a log. */
+	near = strstr(reason.text, " near '");
+	codec_field_refuse(&at, "", "no valid JSON: %.*s",
+			   near ? (int)(near - reason.text) : (int)strlen(reason.text),
+			   reason.text);
+	return NULL;
 }
 
 /* ---- What a registration is made of ---- */

@@ -22,6 +22,13 @@ void codec_use_pool(void);
 /* Parses a body. NULL with the reason. The caller calls json_decref(). */
 struct json_t *codec_load(const char *body, size_t body_len, struct codec_error *error);
 
+/*
+ * The same of a part of a larger text; the error does not say where it is, but `*position` does:
+ * about so many octets from the part's start. Nothing of the text is in the error.
+ */
+struct json_t *codec_load_part(const char *text, size_t len, size_t *position,
+			       struct codec_error *error);
+
 /* A registration from one JSON object; NULL with the reason. The caller owns it. */
 struct registration *codec_registration(struct json_t *json, struct codec_error *error);
 

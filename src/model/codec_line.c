@@ -7,6 +7,7 @@
 
 #include "model/codec.h"
 #include "model/codec_field.h"
+#include "model/record_text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -223,6 +224,8 @@ static enum stored_result print_instance(const struct codec_line *line, struct b
 		return result;
 	put(out, "{\"registration\":");
 	put_registration(out, registration);
+	if (registration->file)
+		put_field(out, ",\"file\":", registration->file);
 	record_registration_free(registration);
 	if (line->state) {
 		result = stored_get_state(&line->key, line->state, line->state_len, &state);
@@ -290,6 +293,17 @@ static bool parse_registration(const struct codec_place *at, const struct codec_
 
 	instance->registration = codec_registration(value, at->error);
 	return instance->registration || refuse_part(field, at->error);
+}
+
+static bool parse_file(const struct codec_place *at, const struct codec_field *field, json_t *value,
+		       void *out)
+{
+	struct line_instance *instance = out;
+	const char *text = json_string_value(value);
+
+	if (!text || !record_text_is_id(text))
+		return codec_field_refuse(at, field->name, "must be the name of a file");
+	return codec_field_put_string(at, &instance->registration->file, text);
 }
 
 static bool parse_admin(const struct codec_place *at, const struct codec_field *field,
@@ -422,6 +436,7 @@ static bool read_instance(const struct codec_place *at, json_t *json,
 {
 	static const struct codec_field fields[] = {
 		{ "registration", parse_registration, 0, 0, 0, true },
+		{ "file", parse_file, 0, 0, 0, false },
 		{ "admin", parse_admin, 0, 0, 0, false },
 		{ "reported", parse_reported, 0, 0, 0, false },
 		{ "served_until", parse_served_until, 0, 1, INT64_MAX, false },
@@ -438,7 +453,7 @@ static bool read_instance(const struct codec_place *at, json_t *json,
 		good = finish(at, parsed);
 	}
 	record_registration_free(instance.registration);
-	if (!good || json_object_size(json) == 1)
+	if (!good || json_object_size(json) == 1 + (json_object_get(json, "file") != NULL))
 		return good;
 	if (!instance.has_crc)
 		instance.state.registration_crc = stored_crc(parsed->record.data);

@@ -6,11 +6,12 @@
  *     {"registration":{...},"admin":"drain","reported":"passing","checks":[{"status":"critical"}]}
  *     {"service":"payment","policy":{"ttl":10}}
  *
- * An instance is what POST /registry/register takes and, where more is known, its state; a policy
- * is one field of what PUT /registry/services/{service}/policy takes. Reading is as strict as over
- * HTTP. A line that was printed reads back as the same octets: the rare fields are `served_until`,
- * `has_run` of a check that has not, and `registration_crc` of a state that is of an earlier
- * registration (model/stored.h).
+ * An instance is what POST /registry/register takes, the "file" of services that it is from, if
+ * any, and, where more is known, its state; a policy is one field of what PUT
+ * /registry/services/{service}/policy takes. Reading is as strict as over HTTP. A line that was
+ * printed reads back as the same octets: the rare fields are `served_until`, `has_run` of a check
+ * that has not, and `registration_crc` of a state that is of an earlier registration
+ * (model/stored.h).
  */
 #ifndef ROSTERD_MODEL_CODEC_LINE_H
 #define ROSTERD_MODEL_CODEC_LINE_H

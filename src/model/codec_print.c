@@ -181,7 +181,8 @@ static bool put_registration(json_t *json, const struct registration *registrati
 	       put(json, "tags", tags_json(registration)) &&
 	       put(json, "meta", meta_json(registration)) &&
 	       put(json, "ttl",
-		   registration->ttl_s ? json_integer(registration->ttl_s) : json_null());
+		   registration->ttl_s ? json_integer(registration->ttl_s) : json_null()) &&
+	       (!registration->file || put(json, "file", json_string(registration->file)));
 }
 
 static bool put_lease(json_t *json, const struct instance *instance, uint64_t now_ms)

@@ -263,6 +263,7 @@ void record_registration_free(struct registration *registration)
 	free(registration->checks);
 	free(registration->service);
 	free(registration->id);
+	free(registration->file);
 	if (registration->label != registration->id)
 		free(registration->label);
 	free(registration);
@@ -377,7 +378,7 @@ bool record_registration_equal(const struct registration *a, const struct regist
 	       strcmp(a->label, b->label) == 0 && record_address_equal(&a->address, &b->address) &&
 	       a->port == b->port && a->protocol == b->protocol && a->priority == b->priority &&
 	       a->weight == b->weight && a->ttl_s == b->ttl_s && a->lease_ms == b->lease_ms &&
-	       lists_equal(a, b);
+	       text_equal(a->file, b->file) && lists_equal(a, b);
 }
 
 /* ---- Names ---- */

@@ -105,6 +105,7 @@ struct registration {
 	char **tags;
 	struct meta *meta; /* short forms (version, region, ...) included */
 	struct check_spec *checks;
+	char *file; /* name of the file of services that it is from; NULL: registered over HTTP */
 };
 
 /* One check of one instance. */
@@ -230,6 +231,7 @@ struct change_heartbeat {
 
 struct change_deregister {
 	const char *service, *id;
+	const char *file; /* the file that gives it up; NULL: somebody over HTTP */
 };
 
 struct change_check_result {

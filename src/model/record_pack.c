@@ -25,7 +25,8 @@ static size_t check_size(const struct check_spec *spec)
 
 static size_t packed_size(const struct registration *registration)
 {
-	size_t size = sizeof(*registration) + text_size(registration->id);
+	size_t size =
+		sizeof(*registration) + text_size(registration->id) + text_size(registration->file);
 
 	if (registration->label != registration->id)
 		size += text_size(registration->label);
@@ -75,6 +76,7 @@ static void put_texts(char **at, struct registration *packed)
 
 	packed->id = put_text(at, packed->id);
 	packed->label = is_same ? packed->id : put_text(at, packed->label);
+	packed->file = put_text(at, packed->file);
 	for (size_t i = 0; i < packed->n_ports; i++)
 		packed->ports[i].name = put_text(at, packed->ports[i].name);
 	for (size_t i = 0; i < packed->n_tags; i++)

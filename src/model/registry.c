@@ -310,6 +310,8 @@ static enum registry_result apply_deregister(struct registry *registry, const st
 
 	if (!instance)
 		return registry_admit_refuse(outcome, REGISTRY_NOT_FOUND, "no such instance");
+	if (!registry_admit_owner(registry, instance, change->deregister.file, outcome))
+		return outcome->result;
 	counters_add(&registry->options.counters->deregistrations, 1);
 	registry_instance_remove(registry, instance, EVENT_DEREGISTERED);
 	return REGISTRY_UPDATED;
@@ -540,6 +542,11 @@ static void free_service(struct service *service)
 	free(service->instances);
 	free(service->groups);
 	free(service);
+}
+
+void registry_set_files(struct registry *registry, bool are_read)
+{
+	registry->files_own = are_read;
 }
 
 void registry_free(struct registry *registry)

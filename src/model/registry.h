@@ -110,6 +110,12 @@ uint64_t registry_next_deadline(const struct registry *registry);
 /* The newest change's number. */
 uint64_t registry_revision(const struct registry *registry);
 
+/*
+ * Whether files of services are read, so that what is from one is that file's alone: only a change
+ * that names the same file replaces it by something of no file, or deregisters it. Not so at first.
+ */
+void registry_set_files(struct registry *registry, bool are_read);
+
 /* Changes the default TTL and marks what uses it dirty. */
 void registry_set_ttl(struct registry *registry, uint32_t ttl_s);
 

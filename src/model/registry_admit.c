@@ -46,6 +46,24 @@ enum registry_result registry_admit_instance(const struct registry *registry,
 	return instance ? REGISTRY_UPDATED : REGISTRY_CREATED;
 }
 
+bool registry_admit_owner(const struct registry *registry, const struct instance *instance,
+			  const char *file, struct outcome *outcome)
+{
+	const char *owner = instance->registration->file;
+
+	if (file ? owner && strcmp(owner, file) == 0 : !owner || !registry->files_own)
+		return true;
+	if (file)
+		outcome->result = registry_admit_refuse(outcome, REGISTRY_NOT_FOUND,
+							"no such instance of this file");
+	else
+		outcome->result = registry_admit_refuse(
+			outcome, REGISTRY_CONFLICT,
+			"the instance is from the file \"%.*s\": change it there", 160, owner);
+	outcome->instance = NULL;
+	return false;
+}
+
 static enum registry_result admit_register(const struct registry *registry,
 					   const struct registration *registration,
 					   struct outcome *outcome, bool *changes)
@@ -56,6 +74,9 @@ static enum registry_result admit_register(const struct registry *registry,
 
 	if (result == REGISTRY_CONFLICT)
 		return result;
+	if (outcome->instance && !registration->file &&
+	    !registry_admit_owner(registry, outcome->instance, NULL, outcome))
+		return outcome->result;
 	if (outcome->instance &&
 	    record_registration_equal(outcome->instance->registration, registration)) {
 		*changes = false;
@@ -122,6 +143,9 @@ enum registry_result registry_admit(const struct registry *registry, const struc
 	case CHANGE_DEREGISTER:
 		result = admit_target(registry, change->deregister.service, change->deregister.id,
 				      outcome);
+		if (outcome->instance && !registry_admit_owner(registry, outcome->instance,
+							       change->deregister.file, outcome))
+			result = outcome->result;
 		break;
 	case CHANGE_POLICY:
 		result = admit_policy(registry, &change->policy, outcome, changes);

@@ -25,6 +25,13 @@ enum registry_result registry_admit_instance(const struct registry *registry,
 					     const struct registration *registration,
 					     struct outcome *outcome);
 
+/*
+ * Whether this file (NULL: somebody over HTTP) may take the instance away. If not, the outcome says
+ * why: registry_set_files().
+ */
+bool registry_admit_owner(const struct registry *registry, const struct instance *instance,
+			  const char *file, struct outcome *outcome);
+
 /* The service's numbers as the change wants them, in place of its own; false: they are its own. */
 bool registry_admit_policy(const struct service *service, const struct change_policy *policy,
 			   struct service *wanted);

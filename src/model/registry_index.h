@@ -18,6 +18,7 @@ struct registry {
 	uint64_t ceased_ms, ceased_revision;
 	uint64_t restored_ms; /* when the newest instance was restored; 0: none ever was */
 	uint64_t newest_check_id;
+	bool files_own;          /* registry_set_files() */
 	struct table *services;  /* by name; one that lost its last instance until it is cleaned */
 	struct table *instances; /* live ones, by service and label */
 	struct table *groups;    /* by service, kind, protocol and label */

@@ -21,7 +21,8 @@ enum {
 	FLAG_V4 = 1,
 	FLAG_V6 = 2,
 	FLAG_UDP = 4,
-	FLAGS = 7,
+	FLAG_FILE = 8, /* from STORED_FILES on, and what that version is for */
+	FLAGS = 15,
 	CHECK_FLAG_SKIP_VERIFY = 1,
 	STATE_FLAG_HAS_RUN = 0x80,
 };
@@ -82,9 +83,9 @@ static uint32_t crc_of(const uint8_t *record, size_t len, const struct stored_ke
 }
 
 /* The header with a CRC still to come; returns where the record begins. */
-static size_t begin(struct buf *buf, enum stored_kind kind)
+static size_t begin(struct buf *buf, enum stored_kind kind, int version)
 {
-	const uint8_t header[STORED_HEADER] = { STORED_VERSION, (uint8_t)kind };
+	const uint8_t header[STORED_HEADER] = { (uint8_t)version, (uint8_t)kind };
 
 	buf_put(buf, header, sizeof(header));
 	return buf->failed ? 0 : buf->len - sizeof(header);
@@ -130,10 +131,12 @@ void stored_put_registration(struct buf *buf, const struct registration *registr
 {
 	const struct stored_key key = { registration->service, registration->id };
 	const struct address *address = &registration->address;
-	size_t start = begin(buf, STORED_REGISTRATION);
+	size_t start =
+		begin(buf, STORED_REGISTRATION, registration->file ? STORED_FILES : STORED_FIRST);
 
 	put_u8(buf, (address->has_v4 ? FLAG_V4 : 0u) | (address->has_v6 ? FLAG_V6 : 0u) |
-			    (registration->protocol == PROTOCOL_UDP ? FLAG_UDP : 0u));
+			    (registration->protocol == PROTOCOL_UDP ? FLAG_UDP : 0u) |
+			    (registration->file ? FLAG_FILE : 0u));
 	buf_put(buf, address->v4, address->has_v4 ? sizeof(address->v4) : 0);
 	buf_put(buf, address->v6, address->has_v6 ? sizeof(address->v6) : 0);
 	put_u16(buf, registration->port);
@@ -157,13 +160,15 @@ void stored_put_registration(struct buf *buf, const struct registration *registr
 	put_u8(buf, registration->n_checks);
 	for (size_t i = 0; i < registration->n_checks; i++)
 		put_check(buf, &registration->checks[i]);
+	if (registration->file)
+		put_text(buf, registration->file);
 	finish(buf, start, &key);
 }
 
 void stored_put_state(struct buf *buf, const struct stored_key *key,
 		      const struct stored_state *state)
 {
-	size_t start = begin(buf, STORED_STATE);
+	size_t start = begin(buf, STORED_STATE, STORED_FIRST);
 
 	put_u8(buf, state->admin);
 	put_u8(buf, state->reported);
@@ -178,7 +183,7 @@ void stored_put_state(struct buf *buf, const struct stored_key *key,
 
 void stored_put_policy(struct buf *buf, const struct stored_key *key, uint32_t value)
 {
-	size_t start = begin(buf, STORED_POLICY);
+	size_t start = begin(buf, STORED_POLICY, STORED_FIRST);
 
 	put_u32(buf, value);
 	finish(buf, start, key);
@@ -543,6 +548,8 @@ static void take_registration(struct reader *reader, struct registration *regist
 	take_tags(reader, registration);
 	take_meta(reader, registration);
 	take_checks(reader, registration);
+	if (flags & FLAG_FILE)
+		registration->file = take_full_text(reader, record_text_is_id);
 }
 
 /* ---- Records ---- */
@@ -562,9 +569,10 @@ enum stored_result stored_check(enum stored_kind kind, const struct stored_key *
 
 	if (len < STORED_HEADER || stored_crc(record) != crc_of(octets, len, key))
 		return STORED_DAMAGED;
-	if (octets[AT_VERSION] != STORED_VERSION)
+	if (octets[AT_VERSION] < STORED_FIRST || octets[AT_VERSION] > STORED_VERSION)
 		return STORED_FOREIGN;
-	if (octets[AT_KIND] != kind || octets[AT_ZERO] != 0 || octets[AT_ZERO + 1] != 0)
+	if (octets[AT_KIND] != kind || octets[AT_ZERO] != 0 || octets[AT_ZERO + 1] != 0 ||
+	    (kind != STORED_REGISTRATION && octets[AT_VERSION] != STORED_FIRST))
 		return STORED_DAMAGED;
 	return STORED_OK;
 }
@@ -604,6 +612,8 @@ enum stored_result stored_get_registration(const struct stored_key *key, const v
 		return STORED_NO_MEMORY;
 	take_identity(&reader, key, read);
 	take_registration(&reader, read);
+	refuse_if(&reader, ((const uint8_t *)record)[AT_VERSION] !=
+				   (read->file ? STORED_FILES : STORED_FIRST));
 	result = close_record(&reader);
 	if (result == STORED_OK)
 		*registration = read;

@@ -8,8 +8,11 @@
  *   policy        service, the field  one number that an operator set; a field that nobody set has
  *                                     no record, so that two changes never overwrite each other
  *
- * A record is one octet of format version (STORED_VERSION), one of its kind, two of zero, a CRC-32C
- * (base/crc32c.h) of version, kind, key and payload, then the payload. Numbers are little-endian.
+ * A record is one octet of format version, one of its kind, two of zero, a CRC-32C (base/crc32c.h)
+ * of version, kind, key and payload, then the payload. Numbers are little-endian. The version is
+ * the oldest that can say what is in the record: STORED_FILES for registrations that are from a
+ * file of services, STORED_FIRST for everything else.
+ *
  * The CRC covers the key, so a record that turns up under another key is damaged too. Every version
  * has these first octets, so one that is newer than we are is told from one that is damaged; it is
  * refused by name, never guessed at.
@@ -26,7 +29,9 @@
 #include "model/record.h"
 
 enum {
-	STORED_VERSION = 1,
+	STORED_FIRST = 1,
+	STORED_FILES = 2,
+	STORED_VERSION = STORED_FILES,           /* the newest that we know */
 	STORED_HEADER = 8,                       /* octets before the payload */
 	STORED_KEY = LIMIT_LABEL + 1 + LIMIT_ID, /* the longest key, octets */
 };

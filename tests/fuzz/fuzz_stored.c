@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any octets as a record. The input is the kind (1, 2, 3), the key as two NUL-terminated texts, and
- * what is behind the header; the header is made for it, so that damage gets as far as the payload.
- * What decodes is what would have been written: it encodes to the same octets, and as a line it
- * comes back as the same octets.
+ * what is behind the header; the header is made for it, so that damage gets as far as the payload:
+ * a registration's flags say of which version it is. What decodes is what would have been written:
+ * it encodes to the same octets, and as a line it comes back as the same octets.
  */
 #include "model/codec_line.h"
 
@@ -15,6 +15,10 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum {
+	FLAG_FILE = 8, /* in a registration's first octet */
+};
 
 static void check_same(struct buf *again, const uint8_t *record, size_t len)
 {
@@ -102,9 +106,11 @@ static void put_header(uint8_t *record, size_t len, enum stored_kind kind,
 		       const struct stored_key *key)
 {
 	uint32_t crc;
+	bool has_file = kind == STORED_REGISTRATION && len > STORED_HEADER &&
+			record[STORED_HEADER] & FLAG_FILE;
 
 	memset(record, 0, STORED_HEADER);
-	record[0] = STORED_VERSION;
+	record[0] = has_file ? STORED_FILES : STORED_FIRST;
 	record[1] = (uint8_t)kind;
 	crc = crc32c(0, record, 2);
 	crc = crc32c(crc, key->service, strlen(key->service) + 1);

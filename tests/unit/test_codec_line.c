@@ -69,6 +69,8 @@ START_TEST(instances_return_as_the_same_octets)
 		};
 		struct stored_state known = { .admin = i % 4, .reported = i % 3 };
 
+		if (i % 2)
+			registration->file = strdup("web \"1\".json");
 		record.len = 0;
 		stored_put_registration(&record, registration);
 		line.record = record.data;

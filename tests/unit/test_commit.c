@@ -775,6 +775,67 @@ START_TEST(a_disk_that_hangs_stops_no_renewal_but_of_what_it_has)
 }
 END_TEST
 
+/* ---- Writes of files, which nobody is owed a reply for ---- */
+
+static size_t n_ended, n_applied;
+
+static void on_write_end(void *cookie, struct api_write *write)
+{
+	ck_assert_ptr_eq(cookie, &n_ended);
+	n_ended++;
+	for (size_t i = 0; i < write->n; i++)
+		n_applied += write->slots[i].is_applied;
+}
+
+/* Registers an instance for a file, and deregisters another one. */
+static void put_file_write(const char *id, const char *gone)
+{
+	struct api_write *const write = native_write_new(2);
+	struct registration *const registration = record_registration_new();
+	const char *reason;
+
+	ck_assert(write && registration);
+	registration->service = strdup("a");
+	registration->id = registration->label = strdup(id);
+	registration->file = strdup("web.json");
+	registration->port = 1;
+	ck_assert(record_address_parse("10.0.0.1", &registration->address, &reason));
+	write->slots[write->n++].change =
+		(struct change){ .kind = CHANGE_REGISTER, .registration = registration };
+	ck_assert(native_write_put_departure(write, "a", gone, "web.json"));
+	write->on_end = on_write_end;
+	write->cookie = &n_ended;
+	commit_put(commit, write, NULL);
+}
+
+START_TEST(a_write_without_a_reply_is_told_how_it_ended)
+{
+	n_ended = n_applied = 0;
+	register_now("a", "http");
+	put_file_write("x", "none");
+	expect_batch("+registration:a/x");
+	ck_assert_uint_eq(n_ended, 0);
+	complete(0);
+	ck_assert_uint_eq(n_ended, 1);
+	ck_assert_uint_eq(n_applied, 1);
+	put_file_write("y", "x");
+	expect_batch("+registration:a/y -registration:a/x -state:a/x");
+	complete(0);
+	ck_assert_uint_eq(n_applied, 3);
+	/* What is not the file's is not its to take away. */
+	put_file_write("z", "http");
+	expect_batch("+registration:a/z");
+	complete(EIO);
+	ck_assert_uint_eq(n_ended, 3);
+	ck_assert_uint_eq(n_applied, 3);
+	/* Refused at once. */
+	put_file_write("z", "y");
+	ck_assert_uint_eq(n_ended, 4);
+	ck_assert_uint_eq(n_applied, 3);
+	ck_assert_uint_eq(registry_count_instances(api.registry), 2);
+}
+END_TEST
+
 /* ---- The end ---- */
 
 START_TEST(draining_saves_what_is_left)
@@ -872,6 +933,7 @@ int main(void)
 	tcase_add_test(tcase, a_disk_that_hangs_is_answered_for_within_a_second);
 	tcase_add_test(tcase, a_late_write_undoes_nothing_acknowledged_behind_it);
 	tcase_add_test(tcase, a_disk_that_hangs_stops_no_renewal_but_of_what_it_has);
+	tcase_add_test(tcase, a_write_without_a_reply_is_told_how_it_ended);
 	tcase_add_test(tcase, draining_saves_what_is_left);
 	tcase_add_test(tcase, draining_gives_up_on_a_disk_that_fails);
 	tcase_add_test(tcase, suspended_it_writes_nothing_and_forgets_nothing);

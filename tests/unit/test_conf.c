@@ -143,6 +143,7 @@ START_TEST(every_key)
 		   "    data: /var/lib/rosterd\n"
 		   "    ttl: 1m30s\n"
 		   "    zone-dir: /etc/zones\n"
+		   "    services-dir: /etc/services.d\n"
 		   "zone:\n"
 		   "  - domain: Service.Internal.\n"
 		   "    file: x.zone\n"
@@ -157,6 +158,7 @@ START_TEST(every_key)
 	ck_assert_str_eq(conf.http[0].text, "127.0.0.1@0");
 	ck_assert_uint_eq(conf.workers, 3);
 	ck_assert_str_eq(conf.data, "/var/lib/rosterd");
+	ck_assert_str_eq(conf.services_dir, "/etc/services.d");
 	ck_assert_uint_eq(conf.ttl_s, 90);
 	ck_assert_uint_eq(conf.n_zones, 3);
 	ck_assert_str_eq(conf.zones[0].domain, "service.internal");
@@ -198,7 +200,7 @@ START_TEST(unknown_key_names_the_nearest)
 		  "3:12: unknown key 'tags', did you mean 'tag'?");
 	check_bad(
 		"server: {listen: x}\n",
-		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback, rate-limit, http-names, http-origins, user, sandbox, https, dns-tls, tls)");
+		"1:10: unknown key 'listen' (known: dns, http, workers, data, ttl, zone-dir, identity, version, check-loopback, rate-limit, http-names, http-origins, user, sandbox, https, dns-tls, tls, services-dir)");
 }
 END_TEST
 
@@ -558,9 +560,11 @@ END_TEST
 /* Of every key, whichever reads it. */
 START_TEST(values_of_no_kind_that_a_key_takes_are_refused)
 {
-	static const char *const keys[] = { "dns",      "http",     "workers",       "data",
-					    "ttl",      "zone-dir", "http-names",    "http-origins",
-					    "identity", "version",  "check-loopback" };
+	static const char *const keys[] = {
+		"dns",      "http",     "workers",        "data",
+		"ttl",      "zone-dir", "http-names",     "http-origins",
+		"identity", "version",  "check-loopback", "services-dir"
+	};
 	char text[100];
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {

@@ -76,7 +76,7 @@ static size_t drain(void)
 	return n;
 }
 
-static enum registry_result apply_json(const char *json, uint64_t now_ms)
+static enum registry_result apply_from(const char *file, const char *json, uint64_t now_ms)
 {
 	struct codec_error error;
 	json_t *const body = codec_load(json, strlen(json), &error);
@@ -85,6 +85,8 @@ static enum registry_result apply_json(const char *json, uint64_t now_ms)
 	struct registration *const registration = codec_registration(body, &error);
 	ck_assert_msg(registration, "%s: %s", error.field, error.message);
 	json_decref(body);
+	if (file)
+		registration->file = strdup(file);
 	const struct change change = {
 		.kind = CHANGE_REGISTER,
 		.registration = registration,
@@ -93,6 +95,11 @@ static enum registry_result apply_json(const char *json, uint64_t now_ms)
 	if (result != REGISTRY_CREATED && result != REGISTRY_UPDATED)
 		record_registration_free(registration);
 	return result;
+}
+
+static enum registry_result apply_json(const char *json, uint64_t now_ms)
+{
+	return apply_from(NULL, json, now_ms);
 }
 
 static enum registry_result heartbeat(const char *service, const char *id, const char *caller,
@@ -129,13 +136,22 @@ static enum registry_result report(const char *service, const char *id, enum sta
 	return registry_apply(registry, &change, now_ms, &outcome);
 }
 
-static enum registry_result deregister(const char *service, const char *id)
+static enum registry_result deregister_from(const char *file, const char *service, const char *id)
 {
 	const struct change change = {
 		.kind = CHANGE_DEREGISTER,
-		.deregister = { .service = service, .id = id },
+		.deregister = { .service = service, .id = id, .file = file },
 	};
-	return registry_apply(registry, &change, T0_MS, &outcome);
+	bool changes;
+	const enum registry_result admitted = registry_admit(registry, &change, &outcome, &changes);
+
+	ck_assert_int_eq(registry_apply(registry, &change, T0_MS, &outcome), admitted);
+	return outcome.result;
+}
+
+static enum registry_result deregister(const char *service, const char *id)
+{
+	return deregister_from(NULL, service, id);
 }
 
 static enum registry_result check_result(uint64_t check_id, bool passed, uint64_t now_ms)
@@ -754,6 +770,56 @@ START_TEST(many_expire_each_at_its_time)
 }
 END_TEST
 
+/* ---- Files ---- */
+
+START_TEST(what_is_from_a_file_is_that_files)
+{
+	static const char json[] = "{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80}";
+
+	ck_assert_int_eq(apply_from("web.json", json, T0_MS), REGISTRY_CREATED);
+	registry_set_files(registry, true);
+	ck_assert_int_eq(apply_json(json, T0_MS), REGISTRY_CONFLICT);
+	ck_assert_ptr_nonnull(strstr(outcome.message, "\"web.json\""));
+	ck_assert_int_eq(deregister("a", "x"), REGISTRY_CONFLICT);
+	ck_assert_ptr_nonnull(strstr(outcome.message, "\"web.json\""));
+	ck_assert_int_eq(deregister_from("other.json", "a", "x"), REGISTRY_NOT_FOUND);
+	ck_assert_str_eq(find("a", "x")->registration->file, "web.json");
+	ck_assert_int_eq(heartbeat("a", "x", NULL, T0_MS), REGISTRY_UPDATED);
+	ck_assert_int_eq(apply_from("other.json", json, T0_MS), REGISTRY_UPDATED);
+	ck_assert_int_eq(deregister_from("web.json", "a", "x"), REGISTRY_NOT_FOUND);
+	ck_assert_int_eq(deregister_from("other.json", "a", "x"), REGISTRY_UPDATED);
+}
+END_TEST
+
+START_TEST(a_file_takes_over_what_is_registered_over_http)
+{
+	static const char json[] = "{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80}";
+	uint64_t revision;
+
+	registry_set_files(registry, true);
+	ck_assert_int_eq(apply_json(json, T0_MS), REGISTRY_CREATED);
+	ck_assert_int_eq(deregister_from("web.json", "a", "x"), REGISTRY_NOT_FOUND);
+	revision = registry_revision(registry);
+	ck_assert_int_eq(apply_from("web.json", json, T0_MS), REGISTRY_UPDATED);
+	ck_assert_uint_gt(registry_revision(registry), revision);
+	revision = registry_revision(registry);
+	ck_assert_int_eq(apply_from("web.json", json, T0_MS), REGISTRY_UPDATED);
+	ck_assert_uint_eq(registry_revision(registry), revision);
+}
+END_TEST
+
+START_TEST(nobody_reads_files_and_http_has_its_way)
+{
+	static const char json[] = "{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80}";
+
+	ck_assert_int_eq(apply_from("web.json", json, T0_MS), REGISTRY_CREATED);
+	ck_assert_int_eq(apply_json(json, T0_MS), REGISTRY_UPDATED);
+	ck_assert_ptr_null(find("a", "x")->registration->file);
+	ck_assert_int_eq(apply_from("web.json", json, T0_MS), REGISTRY_UPDATED);
+	ck_assert_int_eq(deregister("a", "x"), REGISTRY_UPDATED);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *const suite = suite_create("registry");
@@ -787,6 +853,9 @@ int main(void)
 	tcase_add_test(tcase, leases_that_end_together_go_in_parts);
 	tcase_add_test(tcase, a_large_service_goes_in_few_parts);
 	tcase_add_test(tcase, many_expire_each_at_its_time);
+	tcase_add_test(tcase, what_is_from_a_file_is_that_files);
+	tcase_add_test(tcase, a_file_takes_over_what_is_registered_over_http);
+	tcase_add_test(tcase, nobody_reads_files_and_http_has_its_way);
 	suite_add_tcase(suite, tcase);
 	SRunner *const runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -307,6 +307,33 @@ START_TEST(a_record_belongs_to_its_key_and_kind)
 }
 END_TEST
 
+/* The one field that older versions do not know: what has none is as they would have written it. */
+START_TEST(a_registration_of_a_file_has_a_version_of_its_own)
+{
+	struct registration *registration = parse(samples[0]), *back = NULL;
+	const struct stored_key mine = key_of(registration);
+
+	record.len = 0;
+	stored_put_registration(&record, registration);
+	ck_assert_int_eq(record.data[0], STORED_FIRST);
+	registration->file = strdup("web.json");
+	record.len = 0;
+	stored_put_registration(&record, registration);
+	ck_assert_int_eq(record.data[0], STORED_FILES);
+	ck_assert_int_eq(stored_get_registration(&mine, record.data, record.len, &back), STORED_OK);
+	ck_assert_str_eq(back->file, "web.json");
+	ck_assert(record_registration_equal(registration, back));
+	free(back->file);
+	back->file = NULL;
+	ck_assert(!record_registration_equal(registration, back));
+	record.data[0] = STORED_FIRST;
+	seal(&mine);
+	ck_assert_int_eq(get(STORED_REGISTRATION, &mine, record.data, record.len), STORED_DAMAGED);
+	record_registration_free(registration);
+	record_registration_free(back);
+}
+END_TEST
+
 START_TEST(another_version_is_told_from_damage)
 {
 	stored_put_state(&record, &key, &a_state);
@@ -514,6 +541,7 @@ int main(void)
 	tcase_add_test(tcase, damaged_registrations_are_refused);
 	tcase_add_test(tcase, damaged_states_and_policies_are_refused);
 	tcase_add_test(tcase, a_record_belongs_to_its_key_and_kind);
+	tcase_add_test(tcase, a_registration_of_a_file_has_a_version_of_its_own);
 	tcase_add_test(tcase, another_version_is_told_from_damage);
 	tcase_add_test(tcase, a_key_keeps_the_rules);
 	tcase_add_test(tcase, what_was_never_registered_is_refused);
