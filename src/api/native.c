@@ -2,6 +2,7 @@
 #include "api/native.h"
 
 #include "api/native_metrics.h"
+#include "api/native_openapi.h"
 #include "api/native_why.h"
 #include "api/native_write.h"
 #include "api/watch.h"
@@ -171,23 +172,34 @@ static void handle_ready(struct api *api, const struct api_request *request, cha
 }
 
 const struct api_route native_routes[] = {
-	{ API_POST, "/registry/register", native_write_register, ACCESS_REGISTER, API_SOME },
-	{ API_POST, "/registry/heartbeat", native_write_heartbeat, ACCESS_REGISTER, API_SOME },
-	{ API_POST, "/registry/deregister", native_write_deregister, ACCESS_REGISTER, API_SOME },
-	{ API_GET, "/registry/services", handle_services, ACCESS_READ, API_SOME },
-	{ API_GET, "/registry/services/{service}", handle_service, ACCESS_READ, API_SERVICE },
+	{ API_POST, "/registry/register", native_write_register, ACCESS_REGISTER, API_SOME,
+	  "register an instance, or up to 1,000 of them" },
+	{ API_POST, "/registry/heartbeat", native_write_heartbeat, ACCESS_REGISTER, API_SOME,
+	  "renew the lease of an instance, or of up to 10,000, and report its status" },
+	{ API_POST, "/registry/deregister", native_write_deregister, ACCESS_REGISTER, API_SOME,
+	  "remove an instance" },
+	{ API_GET, "/registry/services", handle_services, ACCESS_READ, API_SOME,
+	  "list the services with their instances" },
+	{ API_GET, "/registry/services/{service}", handle_service, ACCESS_READ, API_SERVICE,
+	  "show a service with its instances" },
 	{ API_GET, "/registry/services/{service}/instances/{id}", handle_instance, ACCESS_READ,
-	  API_SERVICE },
+	  API_SERVICE, "show an instance" },
 	{ API_DELETE, "/registry/services/{service}/instances/{id}", native_write_delete,
-	  ACCESS_REGISTER, API_SERVICE },
+	  ACCESS_REGISTER, API_SERVICE, "remove an instance; the same as a deregistration" },
 	{ API_PUT, "/registry/services/{service}/instances/{id}/admin", native_write_admin,
-	  ACCESS_ADMIN, API_SERVICE },
+	  ACCESS_ADMIN, API_SERVICE, "set what an operator decides about an instance" },
 	{ API_PUT, "/registry/services/{service}/policy", native_write_policy, ACCESS_ADMIN,
-	  API_SERVICE },
-	{ API_GET, "/registry/why", native_why_handle, ACCESS_READ, API_SOME },
-	{ API_GET, "/registry/watch", watch_handle, ACCESS_READ, API_SOME },
-	{ API_GET, "/health/live", handle_live, ACCESS_NONE, API_OPEN },
-	{ API_GET, "/health/ready", handle_ready, ACCESS_NONE, API_OPEN },
-	{ API_GET, "/metrics", native_metrics_handle, ACCESS_NONE, API_KNOWN },
+	  API_SERVICE, "change what a service as a whole has" },
+	{ API_GET, "/registry/why", native_why_handle, ACCESS_READ, API_SOME,
+	  "say which instances are in a DNS answer, which are not, and why" },
+	{ API_GET, "/registry/watch", watch_handle, ACCESS_READ, API_SOME,
+	  "follow every change as it becomes visible in DNS" },
+	{ API_GET, "/health/live", handle_live, ACCESS_NONE, API_OPEN, "say that the server runs" },
+	{ API_GET, "/health/ready", handle_ready, ACCESS_NONE, API_OPEN,
+	  "say whether the server is ready for queries and requests" },
+	{ API_GET, "/metrics", native_metrics_handle, ACCESS_NONE, API_KNOWN,
+	  "print what the server counts, in the Prometheus text format" },
+	{ API_GET, "/openapi.json", native_openapi_handle, ACCESS_NONE, API_OPEN,
+	  "print this description of the HTTP port (OpenAPI 3.1)" },
 };
 const size_t native_n_routes = sizeof(native_routes) / sizeof(native_routes[0]);

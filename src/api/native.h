@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * native: the dialect of rosterd itself: /registry, /health and /metrics, one table of routes for
- * api_handle().
+ * api_handle(). Each of them is described in openapi.json too, of which rosterd-api(7) is made.
  */
 #ifndef ROSTERD_API_NATIVE_H
 #define ROSTERD_API_NATIVE_H

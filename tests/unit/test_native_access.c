@@ -228,6 +228,7 @@ static const struct {
 	{ "/health/live", API_GET, NULL, NULL, NULL, 200 },
 	{ "/health/ready", API_GET, NULL, NULL, NULL, 200 },
 	{ "/metrics", API_GET, NULL, NULL, NULL, 200 },
+	{ "/openapi.json", API_GET, NULL, NULL, NULL, 200 },
 };
 enum {
 	N_REQUESTS = sizeof(requests) / sizeof(requests[0])
