@@ -50,24 +50,21 @@ static const struct service **sorted_services(const struct registry *registry,
 	return sorted;
 }
 
-/* The value of "after=" in a query; the name of a service needs no decoding. */
-static void read_after(const char *query, char after[LIMIT_LABEL + 1])
+/* The value of "after=" in a query; empty: there is none. false: it names no service. */
+static bool read_after(const char *query, char after[LIMIT_LABEL + 1])
 {
-	static const char key[] = "after=";
 	char text[LIMIT_LABEL + 1];
 
 	*after = '\0';
-	while (query && *query) {
-		size_t len = strcspn(query, "&");
-
-		if (strncmp(query, key, sizeof(key) - 1) == 0) {
-			snprintf(text, sizeof(text), "%.*s", (int)(len - (sizeof(key) - 1)),
-				 query + sizeof(key) - 1);
-			if (!record_label_parse(text, after))
-				*after = '\0';
-		}
-		query += len + (query[len] == '&');
+	switch (api_query_get(query, "after", text, sizeof(text))) {
+	case API_QUERY_ABSENT:
+		return true;
+	case API_QUERY_FOUND:
+		return record_label_parse(text, after);
+	case API_QUERY_BROKEN:
+		break;
 	}
+	return false;
 }
 
 /*
@@ -100,14 +97,19 @@ static json_t *services_json(const struct service **sorted, size_t n, const char
 static void handle_services(struct api *api, const struct api_request *request,
 			    char *const *segments, uint64_t now_ms, struct api_reply *reply)
 {
-	size_t n;
-	const struct service **sorted = sorted_services(api->registry, request->who, &n);
+	const struct service **sorted;
 	char after[LIMIT_LABEL + 1];
 	const char *next;
 	json_t *json = NULL;
+	size_t n;
 
 	(void)segments;
-	read_after(request->query, after);
+	/* To begin anew would send a client that follows "next" in circles. */
+	if (!read_after(request->query, after)) {
+		api_reply_error(reply, 400, "after", "must be the name of a service");
+		return;
+	}
+	sorted = sorted_services(api->registry, request->who, &n);
 	if (sorted)
 		json = json_object();
 	if (json && !(put(json, "services", services_json(sorted, n, after, now_ms, &next)) &&

@@ -276,6 +276,7 @@ def ask_reads(client):
     page = client.expect(200, "GET", "/registry/services").json()
     expect_equal([one["service"] for one in page["services"]], ["other", "payment"], "services")
     client.expect(200, "GET", "/registry/services", query="?after=other")
+    client.expect(400, "GET", "/registry/services", query="?after=*")
     client.expect(200, "GET", "/registry/services/{service}")
     client.expect(200, "GET", "/registry/services/{service}/instances/{id}")
     why = "GET", "/registry/why"
