@@ -364,6 +364,8 @@ static void print_call(struct page *page, const json_t *root, const struct api_r
 	char row[256];
 
 	snprintf(row, sizeof(row), "%s %s", method_name(route->method), route->path);
+	if (!route->summary)
+		page_fail("the route %s has no summary", row);
 	printf(".It Li %s\n", row);
 	mdoc_sentence(route->summary);
 	if (text_of(operation, "description"))

@@ -28,6 +28,8 @@ static const struct conf_table *find_table(const char *name)
 
 static void print_key(const struct conf_key *key)
 {
+	if (!key->value || !key->help)
+		page_fail("the key %s has no text for the manual", key->name);
 	printf(".It Cm %s Pq", key->name);
 	mdoc_words(key->value);
 	putchar('\n');
