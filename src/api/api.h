@@ -227,6 +227,8 @@ struct api_route {
 		       uint64_t now_ms, struct api_reply *reply);
 	enum access_right right;
 	enum api_scope scope;
+	/* What it does, for the manual and the OpenAPI description: "remove an instance". */
+	const char *summary;
 };
 
 /*

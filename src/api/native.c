@@ -2,6 +2,7 @@
 #include "api/native.h"
 
 #include "api/native_metrics.h"
+#include "api/native_openapi.h"
 #include "api/native_prometheus.h"
 #include "api/native_server.h"
 #include "api/native_why.h"
@@ -52,24 +53,21 @@ static const struct service **sorted_services(const struct registry *registry,
 	return sorted;
 }
 
-/* The value of "after=" in a query; the name of a service needs no decoding. */
-static void read_after(const char *query, char after[LIMIT_LABEL + 1])
+/* The value of "after=" in a query; empty: there is none. false: it names no service. */
+static bool read_after(const char *query, char after[LIMIT_LABEL + 1])
 {
-	static const char key[] = "after=";
 	char text[LIMIT_LABEL + 1];
 
 	*after = '\0';
-	while (query && *query) {
-		size_t len = strcspn(query, "&");
-
-		if (strncmp(query, key, sizeof(key) - 1) == 0) {
-			snprintf(text, sizeof(text), "%.*s", (int)(len - (sizeof(key) - 1)),
-				 query + sizeof(key) - 1);
-			if (!record_label_parse(text, after))
-				*after = '\0';
-		}
-		query += len + (query[len] == '&');
+	switch (api_query_get(query, "after", text, sizeof(text))) {
+	case API_QUERY_ABSENT:
+		return true;
+	case API_QUERY_FOUND:
+		return record_label_parse(text, after);
+	case API_QUERY_BROKEN:
+		break;
 	}
+	return false;
 }
 
 /*
@@ -102,14 +100,19 @@ static json_t *services_json(const struct service **sorted, size_t n, const char
 static void handle_services(struct api *api, const struct api_request *request,
 			    char *const *segments, uint64_t now_ms, struct api_reply *reply)
 {
-	size_t n;
-	const struct service **sorted = sorted_services(api->registry, request->who, &n);
+	const struct service **sorted;
 	char after[LIMIT_LABEL + 1];
 	const char *next;
 	json_t *json = NULL;
+	size_t n;
 
 	(void)segments;
-	read_after(request->query, after);
+	/* To begin anew would send a client that follows "next" in circles. */
+	if (!read_after(request->query, after)) {
+		api_reply_error(reply, 400, "after", "must be the name of a service");
+		return;
+	}
+	sorted = sorted_services(api->registry, request->who, &n);
 	if (sorted)
 		json = json_object();
 	if (json && !(put(json, "services", services_json(sorted, n, after, now_ms, &next)) &&
@@ -174,35 +177,53 @@ static void handle_ready(struct api *api, const struct api_request *request, cha
 }
 
 const struct api_route native_routes[] = {
-	{ API_POST, "/registry/register", native_write_register, ACCESS_REGISTER, API_SOME },
-	{ API_POST, "/registry/heartbeat", native_write_heartbeat, ACCESS_REGISTER, API_SOME },
-	{ API_POST, "/registry/deregister", native_write_deregister, ACCESS_REGISTER, API_SOME },
-	{ API_GET, "/registry/services", handle_services, ACCESS_READ, API_SOME },
-	{ API_GET, "/registry/services/{service}", handle_service, ACCESS_READ, API_SERVICE },
+	{ API_POST, "/registry/register", native_write_register, ACCESS_REGISTER, API_SOME,
+	  "register an instance, or up to 1,000 of them" },
+	{ API_POST, "/registry/heartbeat", native_write_heartbeat, ACCESS_REGISTER, API_SOME,
+	  "renew the lease of an instance, or of up to 10,000, and report its status" },
+	{ API_POST, "/registry/deregister", native_write_deregister, ACCESS_REGISTER, API_SOME,
+	  "remove an instance" },
+	{ API_GET, "/registry/services", handle_services, ACCESS_READ, API_SOME,
+	  "list the services with their instances" },
+	{ API_GET, "/registry/services/{service}", handle_service, ACCESS_READ, API_SERVICE,
+	  "show a service with its instances" },
 	{ API_GET, "/registry/services/{service}/instances/{id}", handle_instance, ACCESS_READ,
-	  API_SERVICE },
+	  API_SERVICE, "show an instance" },
 	{ API_DELETE, "/registry/services/{service}/instances/{id}", native_write_delete,
-	  ACCESS_REGISTER, API_SERVICE },
+	  ACCESS_REGISTER, API_SERVICE, "remove an instance; the same as a deregistration" },
 	{ API_PUT, "/registry/services/{service}/instances/{id}/admin", native_write_admin,
-	  ACCESS_ADMIN, API_SERVICE },
+	  ACCESS_ADMIN, API_SERVICE, "set what an operator decides about an instance" },
 	{ API_PUT, "/registry/services/{service}/policy", native_write_policy, ACCESS_ADMIN,
-	  API_SERVICE },
-	{ API_GET, "/registry/why", native_why_handle, ACCESS_READ, API_SOME },
-	{ API_GET, "/registry/prometheus", native_prometheus_handle_all, ACCESS_READ, API_SOME },
+	  API_SERVICE, "change what a service as a whole has" },
+	{ API_GET, "/registry/why", native_why_handle, ACCESS_READ, API_SOME,
+	  "say which instances are in a DNS answer, which are not, and why" },
+	{ API_GET, "/registry/prometheus", native_prometheus_handle_all, ACCESS_READ, API_SOME,
+	  "list targets for the http_sd of Prometheus: every instance" },
 	{ API_GET, "/registry/prometheus/{service}", native_prometheus_handle_service, ACCESS_READ,
-	  API_SERVICE },
-	{ API_GET, "/registry/watch", watch_handle, ACCESS_READ, API_SOME },
-	{ API_GET, "/", ui_handle_redirect, ACCESS_NONE, API_OPEN },
-	{ API_GET, "/ui", ui_handle_redirect, ACCESS_NONE, API_OPEN },
-	{ API_GET, "/ui/", ui_handle_page, ACCESS_NONE, API_OPEN },
-	{ API_GET, "/ui/{file}", ui_handle_file, ACCESS_NONE, API_OPEN },
-	{ API_GET, "/health/live", handle_live, ACCESS_NONE, API_OPEN },
-	{ API_GET, "/health/ready", handle_ready, ACCESS_NONE, API_OPEN },
-	{ API_GET, "/metrics", native_metrics_handle, ACCESS_NONE, API_KNOWN },
-	{ API_GET, "/server", native_server_describe, ACCESS_NONE, API_KNOWN },
-	{ API_GET, "/server/access", native_server_access, ACCESS_NONE, API_KNOWN },
-	{ API_POST, "/server/reload", native_server_reload, ACCESS_ADMIN, API_WHOLE },
-	{ API_POST, "/server/replace", native_server_replace, ACCESS_ADMIN, API_WHOLE },
-	{ API_GET, "/server/zones/{zone}", native_server_zone, ACCESS_READ, API_WHOLE },
+	  API_SERVICE, "list the targets of one service" },
+	{ API_GET, "/registry/watch", watch_handle, ACCESS_READ, API_SOME,
+	  "follow every change as it becomes visible in DNS" },
+	{ API_GET, "/", ui_handle_redirect, ACCESS_NONE, API_OPEN, "lead to the status page" },
+	{ API_GET, "/ui", ui_handle_redirect, ACCESS_NONE, API_OPEN, "lead to the status page" },
+	{ API_GET, "/ui/", ui_handle_page, ACCESS_NONE, API_OPEN, "show the status page" },
+	{ API_GET, "/ui/{file}", ui_handle_file, ACCESS_NONE, API_OPEN,
+	  "send a file of the status page" },
+	{ API_GET, "/health/live", handle_live, ACCESS_NONE, API_OPEN, "say that the server runs" },
+	{ API_GET, "/health/ready", handle_ready, ACCESS_NONE, API_OPEN,
+	  "say whether the server is ready for queries and requests" },
+	{ API_GET, "/metrics", native_metrics_handle, ACCESS_NONE, API_KNOWN,
+	  "print what the server counts, in the Prometheus text format" },
+	{ API_GET, "/server", native_server_describe, ACCESS_NONE, API_KNOWN,
+	  "say which process answers, and what became of its newest replacement" },
+	{ API_GET, "/server/access", native_server_access, ACCESS_NONE, API_KNOWN,
+	  "say who asks, and for which services that is given which rights" },
+	{ API_POST, "/server/reload", native_server_reload, ACCESS_ADMIN, API_WHOLE,
+	  "read the configuration, zone files and certificates again" },
+	{ API_POST, "/server/replace", native_server_replace, ACCESS_ADMIN, API_WHOLE,
+	  "start a new server in place of this one" },
+	{ API_GET, "/server/zones/{zone}", native_server_zone, ACCESS_READ, API_WHOLE,
+	  "send a zone as a master file" },
+	{ API_GET, "/openapi.json", native_openapi_handle, ACCESS_NONE, API_OPEN,
+	  "print this description of the HTTP port (OpenAPI 3.1)" },
 };
 const size_t native_n_routes = sizeof(native_routes) / sizeof(native_routes[0]);

@@ -248,6 +248,14 @@ static const struct metric {
 	{ "process_max_fds", "gauge", "descriptors that may be open", print_max_fds },
 };
 
+bool native_metrics_get(size_t i, struct native_metric *metric)
+{
+	if (i >= sizeof(metrics) / sizeof(metrics[0]))
+		return false;
+	*metric = (struct native_metric){ metrics[i].name, metrics[i].type, metrics[i].help };
+	return true;
+}
+
 static void print_page(struct page *page)
 {
 	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {

@@ -11,6 +11,14 @@
 
 #include "api/api.h"
 
+/* A metric, for the manual. */
+struct native_metric {
+	const char *name, *type, *help;
+};
+
+/* The metric at this place of the table; false: there are no more. */
+bool native_metrics_get(size_t i, struct native_metric *metric);
+
 /* The call; for the table of routes. */
 void native_metrics_handle(struct api *api, const struct api_request *request,
 			   char *const *segments, uint64_t now_ms, struct api_reply *reply);

@@ -121,6 +121,14 @@ struct conf_flags {
 bool conf_flags_parse(struct conf_flags *flags, int argc, char **argv, char *message,
 		      size_t message_size);
 
+/* A flag, for the manual. `alias`, `argument`: NULL if it has none. */
+struct conf_flag_help {
+	const char *name, *alias, *argument, *help;
+};
+
+/* The flag at this place of the table; false: there are no more. */
+bool conf_flags_get(size_t i, struct conf_flag_help *help);
+
 /* The text of --help, made from the table of flags. */
 void conf_flags_help(char *text, size_t text_size);
 

@@ -102,21 +102,27 @@ static int check_entry(struct conf_reader *reader, const yaml_node_t *value,
 	return 0;
 }
 
+static const struct conf_key entry_keys[] = {
+	{ "name", apply_name, "text", "required", "what the log calls it" },
+	{ "token-sha256", apply_token, "64 hexadecimal digits", "none",
+	  "the SHA-256 of the token that shows who it is" },
+	{ "identity", apply_access_identity, "text", "none",
+	  "instead of a token: the name that a client's certificate proves" },
+	{ "read", apply_read, "services", "none", "what it may list, ask why about, and watch" },
+	{ "register", apply_register, "services", "none",
+	  "what it may register instances of, send heartbeats for and deregister" },
+	{ "admin", apply_admin, "services", "none",
+	  "whose instances it may take out, and whose policy it may set" },
+};
+const struct conf_table conf_access_table = { "access", entry_keys, CONF_KEYS(entry_keys) };
+
 static int apply_entry(struct conf_reader *reader, const yaml_node_t *value, void *target)
 {
-	static const struct conf_key keys[] = {
-		{ "name", apply_name },
-		{ "token-sha256", apply_token },
-		{ "identity", apply_access_identity },
-		{ "read", apply_read },
-		{ "register", apply_register },
-		{ "admin", apply_admin },
-	};
 	struct access *access = target;
 	struct access_entry *entry = &access->entries[access->n];
 
 	access->n++; /* from here on conf_fini() frees it */
-	if (conf_reader_mapping(reader, value, keys, sizeof(keys) / sizeof(keys[0]), entry) < 0)
+	if (conf_reader_mapping(reader, value, entry_keys, CONF_KEYS(entry_keys), entry) < 0)
 		return -1;
 	return check_entry(reader, value, entry);
 }

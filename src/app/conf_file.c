@@ -201,15 +201,19 @@ static int apply_allow(struct conf_reader *reader, const yaml_node_t *value, voi
 	return 0;
 }
 
+static const struct conf_key rate_limit_keys[] = {
+	{ "rate", apply_rate, "number", "200",
+	  "replies of a kind that a network gets each second from one socket; 0 is no limit" },
+	{ "slip", apply_slip, "number", "2",
+	  "one in so many replies over the limit goes as an empty one with TC; 0 is none" },
+	{ "allow", apply_allow, "networks",
+	  "the private networks (RFC 1918, RFC 6598, RFC 4193) and link-local ones",
+	  "networks that are not limited, or none" },
+};
+
 static int apply_rate_limit(struct conf_reader *reader, const yaml_node_t *value, void *target)
 {
-	static const struct conf_key keys[] = {
-		{ "rate", apply_rate },
-		{ "slip", apply_slip },
-		{ "allow", apply_allow },
-	};
-
-	return conf_reader_mapping(reader, value, keys, sizeof(keys) / sizeof(keys[0]),
+	return conf_reader_mapping(reader, value, rate_limit_keys, CONF_KEYS(rate_limit_keys),
 				   &((struct conf *)target)->rate_limit);
 }
 
@@ -275,16 +279,19 @@ static int apply_client_ca(struct conf_reader *reader, const yaml_node_t *value,
 	return read_path(reader, value, &((struct tls_options *)target)->client_ca);
 }
 
+static const struct conf_key tls_keys[] = {
+	{ "certificate", apply_certificate, "file", "required",
+	  "the server's certificate, with those between it and the root behind it" },
+	{ "key", apply_key, "file", "required", "its key, not encrypted" },
+	{ "client-ca", apply_client_ca, "file", "none",
+	  "the certificates of those who sign clients' certificates" },
+};
+
 static int apply_tls(struct conf_reader *reader, const yaml_node_t *value, void *target)
 {
-	static const struct conf_key keys[] = {
-		{ "certificate", apply_certificate },
-		{ "key", apply_key },
-		{ "client-ca", apply_client_ca },
-	};
 	struct tls_options *tls = &((struct conf *)target)->tls;
 
-	if (conf_reader_mapping(reader, value, keys, sizeof(keys) / sizeof(keys[0]), tls) < 0)
+	if (conf_reader_mapping(reader, value, tls_keys, CONF_KEYS(tls_keys), tls) < 0)
 		return -1;
 	if (!tls->certificate || !tls->key)
 		return conf_reader_fail(reader, value->start_mark,
@@ -293,24 +300,39 @@ static int apply_tls(struct conf_reader *reader, const yaml_node_t *value, void 
 }
 
 static const struct conf_key server_keys[] = {
-	{ "dns", apply_dns },
-	{ "http", apply_http },
-	{ "workers", apply_workers },
-	{ "data", apply_data },
-	{ "ttl", apply_ttl },
-	{ "zone-dir", apply_zone_dir },
-	{ "identity", apply_identity },
-	{ "version", apply_version },
-	{ "check-loopback", apply_check_loopback },
-	{ "rate-limit", apply_rate_limit },
-	{ "http-names", apply_http_names },
-	{ "http-origins", apply_http_origins },
-	{ "user", apply_user },
-	{ "sandbox", apply_sandbox },
-	{ "https", apply_https },
-	{ "dns-tls", apply_dns_tls },
-	{ "tls", apply_tls },
-	{ "services-dir", apply_services_dir },
+	{ "dns", apply_dns, "addresses", "127.0.0.1@8600", "where to answer DNS over UDP and TCP" },
+	{ "http", apply_http, "addresses", "127.0.0.1@8500, none if there is https",
+	  "where to take HTTP requests" },
+	{ "https", apply_https, "addresses", "none", "where to take HTTP requests over TLS" },
+	{ "dns-tls", apply_dns_tls, "addresses", "none",
+	  "where to answer DNS over TLS (RFC 7858), whose port is 853" },
+	{ "tls", apply_tls, "mapping", "none", "the files for https and dns-tls, in PEM form" },
+	{ "workers", apply_workers, "number", "the number of processors",
+	  "the threads that answer queries, 1 to 256" },
+	{ "data", apply_data, "directory", "rosterd-data in the working directory",
+	  "what outlives the process" },
+	{ "ttl", apply_ttl, "time", "5s", "the TTL of services that do not ask for one" },
+	{ "zone-dir", apply_zone_dir, "directory",
+	  "zones beside the configuration file, /etc/rosterd/zones without one",
+	  "where the zone files are" },
+	{ "identity", apply_identity, "text", "the question is refused",
+	  "what the server answers to who asks which server it is" },
+	{ "version", apply_version, "text", "the question is refused",
+	  "what the server answers to who asks for its version" },
+	{ "check-loopback", apply_check_loopback, "true or false",
+	  "true if all addresses of http and https are loopback ones",
+	  "whether registrations may have checks of loopback addresses" },
+	{ "rate-limit", apply_rate_limit, "mapping", NULL, "limits replies over UDP" },
+	{ "http-names", apply_http_names, "names", "none",
+	  "names and addresses by which clients may call the HTTP port" },
+	{ "http-origins", apply_http_origins, "origins", "none",
+	  "whose web pages may send requests to the HTTP port" },
+	{ "user", apply_user, "name or name:group", "stay who starts it",
+	  "the user to become when started as root" },
+	{ "sandbox", apply_sandbox, "true or false", "true",
+	  "whether the process is closed once its sockets are open" },
+	{ "services-dir", apply_services_dir, "directory", "none",
+	  "a directory of files of services, which is watched" },
 };
 
 /* ---- zone ---- */
@@ -365,15 +387,16 @@ static int apply_meta_value(struct conf_reader *reader, const yaml_node_t *value
 	return conf_reader_copy(reader, value, &filter->meta_value);
 }
 
+static const struct conf_key meta_keys[] = {
+	{ "key", apply_meta_key, "text", "required", "the key of a metadata entry" },
+	{ "value", apply_meta_value, "text", "required", "what the entry must say" },
+};
+
 static int apply_meta(struct conf_reader *reader, const yaml_node_t *value, void *target)
 {
-	static const struct conf_key keys[] = {
-		{ "key", apply_meta_key },
-		{ "value", apply_meta_value },
-	};
 	struct zone_filter *filter = target;
 
-	if (conf_reader_mapping(reader, value, keys, 2, target) < 0)
+	if (conf_reader_mapping(reader, value, meta_keys, CONF_KEYS(meta_keys), target) < 0)
 		return -1;
 	if (!filter->meta_key || !filter->meta_value)
 		return conf_reader_fail(reader, value->start_mark,
@@ -383,12 +406,17 @@ static int apply_meta(struct conf_reader *reader, const yaml_node_t *value, void
 	return 0;
 }
 
+static const struct conf_key filter_keys[] = {
+	{ "tag", apply_tag, "tag", "any", "instances with this tag" },
+	{ "meta", apply_meta, "mapping", "any", "instances with this metadata entry" },
+};
+
 static int apply_filter(struct conf_reader *reader, const yaml_node_t *value, void *target)
 {
-	static const struct conf_key keys[] = { { "tag", apply_tag }, { "meta", apply_meta } };
 	struct conf_zone *zone = target;
 
-	if (conf_reader_mapping(reader, value, keys, 2, &zone->filter) < 0)
+	if (conf_reader_mapping(reader, value, filter_keys, CONF_KEYS(filter_keys), &zone->filter) <
+	    0)
 		return -1;
 	if (!zone->filter.tag == !zone->filter.meta_key)
 		return conf_reader_fail(reader, value->start_mark,
@@ -397,9 +425,10 @@ static int apply_filter(struct conf_reader *reader, const yaml_node_t *value, vo
 }
 
 static const struct conf_key zone_keys[] = {
-	{ "domain", apply_domain },
-	{ "file", apply_file },
-	{ "filter", apply_filter },
+	{ "domain", apply_domain, "name", "required", "the name of the zone" },
+	{ "file", apply_file, "file", "domain.zone in zone-dir, if it exists",
+	  "a zone file (RFC 1035, section 5) with the apex and other fixed records" },
+	{ "filter", apply_filter, "mapping", "all of them", "which instances the zone shows" },
 };
 
 static int apply_zone(struct conf_reader *reader, const yaml_node_t *value, void *target)
@@ -408,8 +437,7 @@ static int apply_zone(struct conf_reader *reader, const yaml_node_t *value, void
 	struct conf_zone *zone = &conf->zones[conf->n_zones];
 
 	conf->n_zones++; /* from here on conf_fini() frees it */
-	if (conf_reader_mapping(reader, value, zone_keys, sizeof(zone_keys) / sizeof(zone_keys[0]),
-				zone) < 0)
+	if (conf_reader_mapping(reader, value, zone_keys, CONF_KEYS(zone_keys), zone) < 0)
 		return -1;
 	if (!zone->domain)
 		return conf_reader_fail(reader, value->start_mark, "the zone has no 'domain'");
@@ -422,8 +450,7 @@ static int apply_server(struct conf_reader *reader, const yaml_node_t *value, vo
 {
 	if (conf_reader_is_null(value))
 		return 0;
-	return conf_reader_mapping(reader, value, server_keys,
-				   sizeof(server_keys) / sizeof(server_keys[0]), target);
+	return conf_reader_mapping(reader, value, server_keys, CONF_KEYS(server_keys), target);
 }
 
 static int apply_zones(struct conf_reader *reader, const yaml_node_t *value, void *target)
@@ -447,9 +474,20 @@ static int apply_zones(struct conf_reader *reader, const yaml_node_t *value, voi
 }
 
 static const struct conf_key file_keys[] = {
-	{ "server", apply_server },
-	{ "zone", apply_zones },
-	{ "access", conf_access_apply },
+	{ "server", apply_server, "mapping", NULL, "the server as a whole" },
+	{ "zone", apply_zones, "list of mappings", "service.local alone", "the zones" },
+	{ "access", conf_access_apply, "list of mappings", "everybody may do everything",
+	  "who may do what over HTTP" },
+};
+
+const struct conf_table conf_file_tables[] = {
+	{ "server", server_keys, CONF_KEYS(server_keys) },
+	{ "tls", tls_keys, CONF_KEYS(tls_keys) },
+	{ "rate-limit", rate_limit_keys, CONF_KEYS(rate_limit_keys) },
+	{ "zone", zone_keys, CONF_KEYS(zone_keys) },
+	{ "filter", filter_keys, CONF_KEYS(filter_keys) },
+	{ "meta", meta_keys, CONF_KEYS(meta_keys) },
+	{ NULL, NULL, 0 },
 };
 
 int conf_file_read(const char *path, struct conf *conf, char **zone_dir, char *message,
@@ -471,8 +509,7 @@ int conf_file_read(const char *path, struct conf *conf, char **zone_dir, char *m
 		snprintf(message, message_size, "%s: %s", path, reason);
 		goto out;
 	}
-	result = conf_reader_document(&reader, &text, file_keys,
-				      sizeof(file_keys) / sizeof(file_keys[0]));
+	result = conf_reader_document(&reader, &text, file_keys, CONF_KEYS(file_keys));
 out:
 	buf_fini(&text);
 	return result;

@@ -180,6 +180,17 @@ bool conf_flags_parse(struct conf_flags *flags, int argc, char **argv, char *mes
 	return check_values(flags, message, message_size);
 }
 
+bool conf_flags_get(size_t i, struct conf_flag_help *help)
+{
+	if (i >= N_FLAGS)
+		return false;
+	*help = (struct conf_flag_help){ .name = flag_table[i].name,
+					 .alias = flag_table[i].alias,
+					 .argument = flag_table[i].argument,
+					 .help = flag_table[i].help };
+	return true;
+}
+
 void conf_flags_help(char *text, size_t text_size)
 {
 	size_t len = 0;

@@ -30,6 +30,20 @@ typedef int (*conf_key_apply)(struct conf_reader *reader, const yaml_node_t *val
 struct conf_key {
 	const char *name;
 	conf_key_apply apply;
+	/*
+	 * For the manual: what the value is, what holds without the key ("required": it cannot be
+	 * left out; NULL: there is nothing to say), and what it is for.
+	 */
+	const char *value, *otherwise, *help;
+};
+
+#define CONF_KEYS(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Keys that stand together, for the manual. `name`: the key whose value they are in. */
+struct conf_table {
+	const char *name;
+	const struct conf_key *keys;
+	size_t n;
 };
 
 /*

@@ -22,7 +22,7 @@
 	X(KEY, "key", "FILE", "its key (PEM)")                                                 \
 	X(TIMEOUT, "timeout", "TIME", "wait so long for a reply (default: 30s)")               \
 	X(JSON, "json", NULL, "print JSON, for programs")                                      \
-	X(COLOR, "color", "WHEN", "auto (default), always or never")                           \
+	X(COLOR, "color", "WHEN", "colours: auto (default), always or never")                  \
 	X(HELP, "help", NULL, "print help, also that of a command")                            \
 	X(VERSION, "version", NULL, "print the version")                                       \
 	/* a registration */                                                                   \
@@ -31,7 +31,7 @@
 	X(IP, "ip", "ADDRESS", "its address (default: ours, as the server sees it)")           \
 	X(PORT, "port", "PORT", "its port")                                                    \
 	X(NAMED_PORT, "named-port", "NAME=PORT", "a named port; may be repeated")              \
-	X(PROTOCOL, "protocol", "NAME", "tcp (default) or udp")                                \
+	X(PROTOCOL, "protocol", "NAME", "what it speaks: tcp (default) or udp")                \
 	X(PRIORITY, "priority", "N", "the lowest is used first (default: 10)")                 \
 	X(WEIGHT, "weight", "N", "its share of the traffic (default: 100)")                    \
 	X(TAG, "tag", "TAG", "a tag; may be repeated")                                         \

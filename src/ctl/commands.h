@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * commands: the table of what rosterctl can do. --help, the completion and the manual's list (which
- * tests/check-manual compares) are of it.
+ * commands: the table of what rosterctl can do. --help, the completion and the manual's list
+ * (man/page.h) are of it.
  */
 #ifndef ROSTERD_CTL_COMMANDS_H
 #define ROSTERD_CTL_COMMANDS_H

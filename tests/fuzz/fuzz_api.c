@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * fuzz_api: any octets as the body of a write, as a whole request. The first octet says which
- * (`routes`). The status is one that rosterd(8) has for it, the reply is JSON, and nothing has
+ * (`routes`). The status is one that rosterd-api(7) has for it, the reply is JSON, and nothing has
  * changed but what the reply and the body both name; where it is refused nothing has.
  */
 #include "api/native.h"

@@ -45,9 +45,9 @@ static void handle_delete(struct api *own, const struct api_request *request, ch
 }
 
 static const struct api_route routes[] = {
-	{ API_GET, "/a", handle_list, ACCESS_NONE, API_OPEN },
-	{ API_GET, "/a/{x}/b/{y}", handle_get, ACCESS_NONE, API_OPEN },
-	{ API_DELETE, "/a/{x}/b/{y}", handle_delete, ACCESS_NONE, API_OPEN },
+	{ API_GET, "/a", handle_list, ACCESS_NONE, API_OPEN, "list" },
+	{ API_GET, "/a/{x}/b/{y}", handle_get, ACCESS_NONE, API_OPEN, "show" },
+	{ API_DELETE, "/a/{x}/b/{y}", handle_delete, ACCESS_NONE, API_OPEN, "remove" },
 };
 
 static void ask(enum api_method method, const char *path)

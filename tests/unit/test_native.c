@@ -601,6 +601,20 @@ START_TEST(lists_services)
 }
 END_TEST
 
+START_TEST(a_list_does_not_begin_anew_behind_what_is_no_name)
+{
+	static const char *const queries[] = { "after=", "after=-", "after=a%2", "x=1&after=%00" };
+
+	register_one("a", "x");
+	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+		ck_assert_int_eq(ask(API_GET, "/registry/services", queries[i], NULL), 400);
+		ck_assert_str_eq(text_at(json_object_get(json, "error"), "field"), "after");
+	}
+	ck_assert_int_eq(ask(API_GET, "/registry/services", "after=%61", NULL), 200);
+	ck_assert_uint_eq(json_array_size(json_object_get(json, "services")), 0);
+}
+END_TEST
+
 START_TEST(long_lists_go_on_in_the_next_request)
 {
 	enum {
@@ -796,6 +810,7 @@ int main(void)
 	tcase_add_test(tcase, only_what_changes_the_store_waits_for_it);
 	tcase_add_test(tcase, a_write_that_waits_has_changed_nothing);
 	tcase_add_test(tcase, lists_services);
+	tcase_add_test(tcase, a_list_does_not_begin_anew_behind_what_is_no_name);
 	tcase_add_test(tcase, long_lists_go_on_in_the_next_request);
 	tcase_add_test(tcase, shows_a_service_and_an_instance);
 	tcase_add_test(tcase, tells_of_itself);

@@ -264,6 +264,7 @@ static const struct {
 	{ "/health/live", API_GET, NULL, NULL, NULL, 200 },
 	{ "/health/ready", API_GET, NULL, NULL, NULL, 200 },
 	{ "/metrics", API_GET, NULL, NULL, NULL, 200 },
+	{ "/openapi.json", API_GET, NULL, NULL, NULL, 200 },
 	{ "/server", API_GET, NULL, NULL, NULL, 200 },
 	{ "/server/access", API_GET, NULL, NULL, NULL, 200 },
 	{ "/server/reload", API_POST, NULL, NULL, NULL, 200 },
