@@ -295,6 +295,8 @@ static void print_right(const struct api_route *route)
 		puts("none, but an entry");
 	else if (route->scope == API_SERVICE)
 		printf(".Cm %s\nfor the service\n", access_right_name(route->right));
+	else if (route->scope == API_WHOLE)
+		printf(".Cm %s\nfor all services\n", access_right_name(route->right));
 	else
 		printf(".Cm %s\nfor the services in question\n", access_right_name(route->right));
 }
@@ -321,6 +323,8 @@ static void print_schema_name(const json_t *root, const json_t *message)
 
 	if (reference(json_object_get(resolve(root, schema), "else")))
 		schema = json_object_get(resolve(root, schema), "else");
+	if (json_object_get(schema, "items"))
+		schema = json_object_get(schema, "items");
 	if (reference(schema))
 		printf("See\n.Sx %s .\n", reference(schema));
 }

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import harness
@@ -33,13 +34,17 @@ ns A 127.0.0.1
 fixed A 192.0.2.1
 """
 ALL, OTHER = "token-all", "token-other"
-CONFIG = "zone:\n  - domain: service.local\n" + harness.access(
+CONFIG = "server:\n  services-dir: services.d\nzone:\n  - domain: service.local\n" + harness.access(
     {"name": "all", "token": ALL, "admin": "*"},
     {"name": "other", "token": OTHER, "admin": "other"},
     {"name": "nothing", "token": "token-nothing"})
 # Statuses that need a server in trouble: tests of the store and of the start see to them. Also
 # "operationId status", of a call that other tests ask.
-UNASKED = {"503", "507"}
+UNASKED = {"503", "507", "reload 409"}
+FILED = {"name": "filed", "id": "f1", "ip": "127.0.0.1", "port": 9, "tags": ["blue", "green"],
+         "version": "1", "meta": {"owner of it": "a"}}
+SCRAPED_MAX = 10000
+SLEEPER = "#!/bin/sh\nexec sleep 60\n"
 
 
 # ---- The description ----
@@ -91,12 +96,15 @@ class Description:
         """That this is a reply that the operation describes, to the last field."""
         replies = operation["responses"]
         expect(str(status) in replies, f"{about}: no reply {status} in openapi.json: {text}")
-        content = self.resolve(replies[str(status)])["content"]
-        kind = kind.split(";")[0]
+        content = self.resolve(replies[str(status)]).get("content")
+        self.seen.add((operation["operationId"], str(status)))
+        if content is None:
+            expect_equal(text, "", f"{about}: {status} has no content in openapi.json")
+            return
+        kind = str(kind).split(";")[0]
         expect(kind in content, f"{about}: {status} is no {kind} in openapi.json")
         if kind == "application/json":
             self.check(content[kind]["schema"], json.loads(text), f"{about}: {status}")
-        self.seen.add((operation["operationId"], str(status)))
 
 
 def check_document(description, text):
@@ -159,6 +167,22 @@ class Reply:
 
     def json(self):
         return json.loads(self.text)
+
+
+class Server(harness.Daemon):
+    """A daemon of a program of its own, which the test puts another one in place of."""
+
+    def command(self):
+        self.program = os.path.join(self.folder, "rosterd")
+        shutil.copy(harness.ROSTERD, self.program)
+        command = super().command()
+        return [self.program, *command[1:]]
+
+    def put_program(self, text):
+        """By a rename: one that runs cannot be written to."""
+        aside = harness.write_file(self.folder, "rosterd.new", text)
+        os.chmod(aside, 0o755)
+        os.rename(aside, self.program)
 
 
 def exchange(daemon, method, path, body=None, headers=None):
@@ -280,7 +304,8 @@ def ask_writes(client):
 
 def ask_reads(client):
     page = client.expect(200, "GET", "/registry/services").json()
-    expect_equal([one["service"] for one in page["services"]], ["other", "payment"], "services")
+    expect_equal([one["service"] for one in page["services"]], ["filed", "other", "payment"],
+                 "services")
     client.expect(200, "GET", "/registry/services", query="?after=other")
     client.expect(400, "GET", "/registry/services", query="?after=*")
     client.expect(200, "GET", "/registry/services/{service}")
@@ -324,6 +349,110 @@ def ask_watch(client, start):
     expect_equal({"registered", "updated", "admin", "policy"} - kinds, set(), "events that miss")
 
 
+def ask_prometheus(client):
+    whole, one = ("GET", "/registry/prometheus"), ("GET", "/registry/prometheus/{service}")
+    targets = client.expect(200, *whole).json()
+    expect_equal(sorted(target["targets"][0] for target in targets),
+                 ["127.0.0.1:9", "127.0.0.1:9", "[::1]:8", "[::1]:9"], "targets")
+    expect_equal(len(client.expect(200, *whole, token=OTHER).json()), 2, "those that it may read")
+    expect_equal([target["targets"] for target in
+                  client.expect(200, *one, query="?port=metrics").json()],
+                 [["127.0.0.1:9100"]], "a named port")
+    expect_equal(client.expect(200, *one, segments={"service": "filed"}).json()[0]["labels"], {
+        "__meta_rosterd_service": "filed", "__meta_rosterd_instance": "f1",
+        "__meta_rosterd_status": "passing", "__meta_rosterd_admin": "auto",
+        "__meta_rosterd_tags": ",blue,green,", "__meta_rosterd_version": "1",
+        "__meta_rosterd_meta_version": "1", "__meta_rosterd_meta_owner_of_it": "a"}, "labels")
+    expect_equal(client.expect(200, *one, segments={"service": "no-such-service"}).json(), [],
+                 "a service that is not there")
+    for call in whole, one:
+        client.expect(400, *call, query="?port=*")
+
+
+def ask_too_many(client):
+    """More instances of one service than a list for Prometheus may have."""
+    for start in range(0, SCRAPED_MAX + 1, 1000):
+        body = [{"name": "many", "ip": "127.0.0.1", "port": 1 + i}
+                for i in range(start, min(start + 1000, SCRAPED_MAX + 1))]
+        reply = exchange(client.daemon, "POST", "/registry/register", json.dumps(body),
+                         {"Authorization": f"Bearer {ALL}"})
+        expect_equal(reply.status, 201, reply.text[:300])
+    client.expect(413, "GET", "/registry/prometheus")
+    client.expect(413, "GET", "/registry/prometheus/{service}", segments={"service": "many"})
+
+
+def ask_page(client):
+    """The status page, which is open to everybody."""
+    for path in "/", "/ui":
+        reply = client.expect(302, "GET", path, token=None)
+        expect_equal(reply.headers["Location"], "ui/", f"where {path} leads")
+    calls = [("/ui/", None)] + [("/ui/{file}", {"file": name}) for name in
+                                ("index.html", "main.js", "style.css", "icon.svg")]
+    for path, segments in calls:
+        reply = client.expect(200, "GET", path, token=None, segments=segments)
+        expect(reply.text, f"{path} {segments}")
+        client.expect(304, "GET", path, token=None, segments=segments,
+                      headers={"If-None-Match": reply.headers["ETag"]})
+
+
+def ask_files(client):
+    """What is from a file of services says so, and requests do not change it."""
+    instance = "/registry/services/{service}/instances/{id}"
+    segments = {"service": "filed", "id": "f1"}
+    expect_equal(client.expect(200, "GET", instance, segments=segments).json()["file"],
+                 "filed.json", "whose it is")
+    for method, path, body in (("POST", "/registry/register", FILED),
+                               ("POST", "/registry/deregister", segments),
+                               ("DELETE", instance, None)):
+        reply = client.expect(409, method, path, body, segments=segments)
+        expect("filed.json" in reply.json()["error"]["message"], reply.text)
+    client.expect(200, "POST", "/registry/heartbeat", segments)
+    client.expect(200, "PUT", f"{instance}/admin", {"state": "down"}, segments=segments)
+
+
+def ask_server(client):
+    daemon = client.daemon
+    server = client.expect(200, "GET", "/server").json()
+    expect_equal((server["pid"], server["zones"]), (daemon.process.pid, ["service.local"]),
+                 "the server")
+    caller = client.expect(200, "GET", "/server/access", token=OTHER).json()
+    expect_equal(caller, {"name": "other", "read": ["other"], "register": ["other"],
+                          "admin": ["other"]}, "who asks")
+    lines = client.expect(200, "GET", "/server/zones/{zone}").text.splitlines()
+    records = [line for line in lines if not line.startswith(";")]
+    expect_equal(lines[-1], f"; {len(records)} records", "the last line of a zone")
+    reload = "POST", "/server/reload"
+    for identity, status in ("second", 200), ("[]", 400):
+        harness.write_file(daemon.folder, "rosterd.conf",
+                           CONFIG.replace("server:\n", f"server:\n  identity: {identity}\n"))
+        reply = client.expect(status, *reload).json()
+        expect(status != 200 or reply["takes_restart"] == ["identity"], reply)
+    harness.write_file(daemon.folder, "rosterd.conf", CONFIG)
+    client.expect(200, *reload)
+
+
+def ask_replace(client):
+    """By a program that does nothing, and then by one that is not there."""
+    replace = "POST", "/server/replace"
+    client.daemon.put_program(SLEEPER)
+    started = client.expect(202, *replace).json()
+    harness.cleanups.append(lambda: harness.is_running(started["pid"])
+                            and os.kill(started["pid"], signal.SIGKILL))
+    expect_equal(started["replaces"], client.daemon.process.pid, "which one it replaces")
+
+    def replacement(token=ALL):
+        return client.expect(200, "GET", "/server", token=token).json().get("replacement")
+
+    expect_equal(replacement(), {"pid": started["pid"], "status": "running"}, "meanwhile")
+    expect_equal(replacement(token=OTHER), None, "for who may not replace the server")
+    client.expect(409, *replace)
+    os.kill(started["pid"], signal.SIGTERM)
+    wait_for(lambda: replacement()["status"] == "failed", 10, "its end is seen")
+    expect_equal(replacement()["reason"], "ended by signal 15", "why it failed")
+    os.unlink(client.daemon.program)
+    client.expect(409, *replace)
+
+
 def ask_removals(client):
     deregister = "POST", "/registry/deregister"
     client.expect(403, *deregister, {"service": "payment", "id": "p1"}, token=OTHER)
@@ -341,7 +470,13 @@ def ask_everything(client):
     ask_writes(client)
     ask_reads(client)
     ask_watch(client, start)
+    ask_prometheus(client)
+    ask_page(client)
+    ask_files(client)
+    ask_server(client)
+    ask_replace(client)
     ask_removals(client)
+    ask_too_many(client)
     for method, path, operation in client.description.operations():
         name = operation["operationId"]
         for status in operation["responses"]:
@@ -508,7 +643,9 @@ def main():
     folder = harness.make_folder()
     os.mkdir(os.path.join(folder, "zones"))
     harness.write_file(os.path.join(folder, "zones"), "service.local.zone", ZONE)
-    daemon = harness.Daemon(folder=folder, config=CONFIG, token=ALL)
+    os.mkdir(os.path.join(folder, "services.d"))
+    harness.write_file(os.path.join(folder, "services.d"), "filed.json", json.dumps(FILED))
+    daemon = Server(folder=folder, config=CONFIG, token=ALL)
     text = exchange(daemon, "GET", "/openapi.json").text
     description = Description(json.loads(text))
     check_document(description, text)
