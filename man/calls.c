@@ -293,10 +293,10 @@ static void print_right(const struct api_route *route)
 		puts("none");
 	else if (route->scope == API_KNOWN)
 		puts("none, but an entry");
-	else if (route->scope == API_SERVICE)
-		printf(".Cm %s\nfor the service\n", access_right_name(route->right));
 	else if (route->scope == API_WHOLE)
 		printf(".Cm %s\nfor all services\n", access_right_name(route->right));
+	else if (route->scope == API_SERVICE)
+		printf(".Cm %s\nfor the service\n", access_right_name(route->right));
 	else
 		printf(".Cm %s\nfor the services in question\n", access_right_name(route->right));
 }

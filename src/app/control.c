@@ -234,9 +234,8 @@ static int new_model(struct control *control)
 	control_serve_hook_api(control, &control->api);
 	if (control->base && control->results && control->notes && control->compile &&
 	    control->commit && control->files && control->watchers && control->dump &&
-	    control->zone_streams &&
-	    control_serve_init(control) == 0 && control_stop_init(control) == 0 &&
-	    control_replace_init_events(control) == 0) {
+	    control->zone_streams && control_serve_init(control) == 0 &&
+	    control_stop_init(control) == 0 && control_replace_init_events(control) == 0) {
 		catalog_set_loading(control->catalog, true);
 		return 0;
 	}

@@ -35,7 +35,8 @@
  * A round begins a moment after inotify told of a change, so that what belongs together is seen
  * together; and every minute, for what inotify does not tell (network file systems, targets of
  * links). Each turn of the loop does a few milliseconds of it. While nothing can be saved a round
- * fails, and is tried again each second.
+ * fails, and is tried again each second. Files are read by this thread, as the configuration is: on
+ * a file system that hangs, HTTP hangs with it.
  *
  * Control thread only.
  */

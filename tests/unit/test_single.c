@@ -169,10 +169,12 @@ START_TEST(handing_it_out_counts_with_its_ttl)
 	struct entry *const new = make(v4, v6, text, sizeof(text) - 1);
 
 	handout_note(old, NOW_MS);
-	ck_assert_uint_eq(handout_end_ms(old), NOW_MS + HANDOUT_TICK_MS + TTL * 1000);
+	ck_assert_uint_eq(handout_end_ms(old),
+			  NOW_MS + HANDOUT_TICK_MS + TTL * 1000 + HANDOUT_ROUNDING_MS);
 	/* A worker may be answering from it in this very moment. */
 	handout_inherit(new, old, NOW_MS + 10 * HANDOUT_TICK_MS);
-	ck_assert_uint_ge(handout_end_ms(new), NOW_MS + 10 * HANDOUT_TICK_MS + TTL * 1000);
+	ck_assert_uint_ge(handout_end_ms(new),
+			  NOW_MS + 10 * HANDOUT_TICK_MS + TTL * 1000 + HANDOUT_ROUNDING_MS);
 	free(old);
 	free(new);
 }
