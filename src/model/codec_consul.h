@@ -6,16 +6,19 @@
  * field as it is spelled there: "check.http". Names are understood in both of Consul's spellings,
  * tls_skip_verify and TLSSkipVerify. What we cannot do is refused by its name; what means nothing
  * here is ignored; null is as if the field were not there. The tables stand in the .c file and in
- * rosterd(8).
+ * rosterd.conf(5).
  *
  * Where Consul and we have different defaults, Consul's hold: weight 1, a check's timeout 10 s but
  * no longer than its interval, and every result of a check counts at once. But for these:
  *
- *   address  must be there: Consul takes its agent's, and here is no agent beside the instance
- *   id       without one, ours is the address and the port: in Consul it is the name, since there
- * it has to be unique on one node alone http,    must be of the instance's own address, not of
- * localhost: checks run from here tcp weights  "warning" is ignored: an instance that warns is
- * served like one that passes
+ * address: it must be there. Consul takes its agent's, and here is no agent beside the instance.
+ *
+ * id: without one, ours is the address and the port. In Consul it is the name, since there it has
+ * to be unique on one node alone.
+ *
+ * http, tcp: must be of the instance's own address, not of localhost: checks run from here.
+ *
+ * weights: "warning" is ignored. An instance that warns is served like one that passes.
  */
 #ifndef ROSTERD_MODEL_CODEC_CONSUL_H
 #define ROSTERD_MODEL_CODEC_CONSUL_H
