@@ -160,14 +160,24 @@ static void put_tags(struct columns *columns, const json_t *instance)
 	buf_fini(&text);
 }
 
+static bool has_file(const json_t *instances)
+{
+	for (size_t i = 0; i < json_array_size(instances); i++)
+		if (json_object_get(json_array_get(instances, i), "file"))
+			return true;
+	return false;
+}
+
+/* The last column is there if it says something. */
 static enum exit_status print_instances(const json_t *instances)
 {
-	static const char *const titles[] = { "ID",     "ADDRESS", "STATUS", "ADMIN", "PRIORITY",
-					      "WEIGHT", "LEASE",   "TAGS",   "FILE",  "REASON" };
+	static const char *const titles[] = { "ID",     "ADDRESS", "STATUS", "ADMIN",  "PRIORITY",
+					      "WEIGHT", "LEASE",   "TAGS",   "REASON", "FILE" };
+	const bool with_file = has_file(instances);
 	struct columns columns;
 	enum exit_status status = EXIT_OK;
 
-	columns_init(&columns, titles, sizeof(titles) / sizeof(titles[0]));
+	columns_init(&columns, titles, sizeof(titles) / sizeof(titles[0]) - !with_file);
 	for (size_t i = 0; i < json_array_size(instances); i++) {
 		const json_t *instance = json_array_get(instances, i);
 
@@ -181,8 +191,9 @@ static enum exit_status print_instances(const json_t *instances)
 			    (long long)field_int(instance, "weight", 0));
 		columns_put_duration(&columns, field_real(instance, "lease_left", -1));
 		put_tags(&columns, instance);
-		columns_put(&columns, TERM_PLAIN, "%s", field_text(instance, "file", ""));
 		columns_put(&columns, TERM_PLAIN, "%s", field_text(instance, "reason", ""));
+		if (with_file)
+			columns_put(&columns, TERM_PLAIN, "%s", field_text(instance, "file", ""));
 	}
 	if (columns_print(&columns))
 		status = EXIT_LOCAL;
