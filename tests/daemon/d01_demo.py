@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The session of README, end to end: register, ask, break, wait, ask again."""
+"""The first minute, end to end, with dig and drill: register, ask, break, wait, ask again."""
 
 import subprocess
 import time
