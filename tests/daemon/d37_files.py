@@ -8,6 +8,7 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 
@@ -350,6 +351,20 @@ def check_many():
     directory.daemon.stop()
 
 
+def check_stop_at_start():
+    """Who is told to stop while it reads files for the first time does not become ready any more."""
+    directory = Directory({f"{number}.json": [service(f"web-{number}", "10.9.0.1", id=f"i{i}")
+                                              for i in range(200)] for number in range(200)},
+                          start=False)
+    daemon = directory.daemon
+    daemon.launch()
+    directory.wait_log("event=restored", "restored")
+    with socket.create_connection(("127.0.0.1", daemon.dns_port)) as client:
+        client.send(bytes(1))  # half a length, which the end waits for
+        daemon.stop()
+    expect("event=ready" not in daemon.log().partition("event=stopping")[2], daemon.log())
+
+
 def check_sandboxed():
     """As another user, sealed: files are watched, and what it may not read is told."""
     if os.geteuid() != 0:
@@ -469,6 +484,7 @@ def main():
     check_empty_at_start()
     check_collision()
     check_many()
+    check_stop_at_start()
     check_sandboxed()
     check_full_disk()
     check_successor()
