@@ -157,9 +157,10 @@ static bool is_served(const struct catalog *catalog, const struct api_zone *zone
 void native_server_zone(struct api *api, const struct api_request *request, char *const *segments,
 			uint64_t now_ms, struct api_reply *reply)
 {
-	struct api_zone zone = { .len = name_parse(segments[0], zone.origin) };
+	struct api_zone zone;
 
 	(void)now_ms;
+	zone.len = name_parse(segments[0], zone.origin);
 	if (!zone.len || !is_served(api->catalog, &zone)) {
 		api_reply_error(reply, 404, NULL, "this zone is not served here");
 		return;

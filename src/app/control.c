@@ -86,11 +86,19 @@ static void on_stray(void *cookie, const char *service, const char *id)
 	commit_mend(control->commit, service, id);
 }
 
-/* Sockets that nobody wants are most likely a mistake in one of two configurations. */
+/*
+ * Once. Who replaces another server does so before that one ends: a service manager stops a service
+ * whose main process ends. Sockets that nobody wants are most likely a mistake in one of two
+ * configurations.
+ */
 static void tell_ready(struct control *control)
 {
-	size_t n_unused = listen_set_fini(&control->given);
+	size_t n_unused;
 
+	if (control->has_told_ready)
+		return;
+	control->has_told_ready = true;
+	n_unused = listen_set_fini(&control->given);
 	if (n_unused)
 		log_event(LOG_WARNING, "sockets-unused", "sockets", log_fmt("%zu", n_unused),
 			  "reason", "no address of the configuration is theirs", NULL);
@@ -107,8 +115,10 @@ static void on_restored(void *cookie, bool ok)
 	if (ok && control_replace_is_taking_over(control)) {
 		/* Queries come in as soon as there are sockets. */
 		ok = open_doors(control) == 0 && start_workers(control) == 0;
-		if (ok)
+		if (ok) {
+			tell_ready(control);
 			control_replace_finish(control);
+		}
 	}
 	if (ok && commit_start(control->commit, control->store)) {
 		log_event(LOG_ERROR, "start-failed", "error", strerror(errno), NULL);
@@ -133,6 +143,8 @@ static void on_files_read(void *cookie)
 {
 	struct control *control = cookie;
 
+	if (control->is_draining)
+		return;
 	control->is_ready = true;
 	control_replace_listen(control);
 	tell_ready(control);

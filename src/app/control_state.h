@@ -84,7 +84,8 @@ struct control {
 	enum control_yield yield;
 	struct event *yield_step, *yield_end;
 	int *offered;
-	bool is_ready, is_draining, http_drained, dns_drained, commit_drained, has_failed;
+	bool has_told_ready, is_ready, is_draining, http_drained, dns_drained, commit_drained;
+	bool has_failed;
 };
 
 #endif

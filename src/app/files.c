@@ -45,7 +45,7 @@ struct files {
 	struct files_watch *watch;
 	struct event *step, *timer, *first;
 	bool has_started, has_ended_first;
-	bool is_soon; /* `timer` is set for a change */
+	uint64_t look_ms; /* when `timer` is due, on the monotonic clock */
 	struct files_known known;
 
 	/* The configuration's, to be taken where no round is on. */
@@ -149,7 +149,6 @@ static void settle_registration(struct files *files, struct files_entry *entry,
 		files->n_registered++;
 		return;
 	}
-	entry->file->is_touched = true;
 	if (!slot->status) {
 		files->has_failed = true;
 		return;
@@ -158,6 +157,7 @@ static void settle_registration(struct files *files, struct files_entry *entry,
 	snprintf(message, sizeof(message), "%s/%s: service \"%s\", id \"%s\": %s", files->dir,
 		 entry->file->name, entry->service, entry->id, outcome.message);
 	entry->file->state = FILES_BLOCKED;
+	entry->file->is_touched = true; /* if it is being read, it is good at the end of that */
 	tell_bad(files, entry->file, message);
 }
 
@@ -166,7 +166,7 @@ static void settle_departure(struct files *files, struct files_entry *entry,
 			     const struct api_slot *slot)
 {
 	if (!slot->is_applied && !slot->status) {
-		entry->file->is_touched = files->has_failed = true;
+		files->has_failed = true;
 		return;
 	}
 	files->n_deregistered += slot->is_applied;
@@ -435,12 +435,24 @@ static void sweep(struct files *files)
 
 /* ---- Rounds ---- */
 
+static void look_in(struct files *files, unsigned ms)
+{
+	files->look_ms = clock_mono_ms() + ms;
+	set_timer(files->timer, ms);
+}
+
+/* No later than it would be anyway: changes that do not end put nothing off. */
+static void look_within(struct files *files, unsigned ms)
+{
+	if (clock_mono_ms() + ms < files->look_ms)
+		look_in(files, ms);
+}
+
 static void look_later(struct files *files)
 {
 	unsigned ms = files->has_failed ? RETRY_MS : files->watch ? LOOK_MS : BLIND_MS;
 
-	files->is_soon = files->is_again;
-	set_timer(files->timer, files->is_again ? SETTLE_MS : ms);
+	look_in(files, files->is_again ? SETTLE_MS : ms);
 	files->is_again = false;
 }
 
@@ -453,9 +465,9 @@ static void end_round(struct files *files)
 		current(files)->is_touched = true;
 		close_file(files);
 	}
-	/* What was not sent is to be found anew. */
-	for (size_t i = 0; files->write && i < files->write->n; i++)
-		files->subjects[i]->file->is_touched = true;
+	/* What was not sent, and what was to be deregistered, is to be found anew. */
+	for (size_t i = 0; files->has_failed && i < files->known.n_files; i++)
+		files->known.files[i]->is_touched |= files->known.files[i]->round == files->round;
 	files->phase = IDLE;
 	native_write_free(files->write);
 	files->write = NULL;
@@ -508,13 +520,11 @@ static void on_change(void *cookie, const char *name)
 
 	if (file)
 		file->is_touched = true;
+	/* A file beside them may be what a link leads through. */
 	if (files->phase != IDLE)
 		files->is_again = true;
-	else if (!files->is_soon) {
-		/* A file beside them may be what a link leads through. */
-		files->is_soon = !name || files_dir_is_name(name);
-		set_timer(files->timer, files->is_soon ? SETTLE_MS : ASIDE_MS);
-	}
+	else
+		look_within(files, !name || files_dir_is_name(name) ? SETTLE_MS : ASIDE_MS);
 }
 
 static void watch_dir(struct files *files)
@@ -604,7 +614,7 @@ static void on_timer(evutil_socket_t fd, short what, void *cookie)
 
 	(void)fd, (void)what;
 	files->options.on_work(files->options.cookie);
-	files->is_soon = files->has_failed = false;
+	files->has_failed = false;
 	files->n_read = files->n_registered = files->n_deregistered = 0;
 	if (files->has_next_dir)
 		take_next_dir(files);
@@ -665,7 +675,7 @@ void files_reload(struct files *files, const char *dir)
 	if (files->phase != IDLE)
 		files->is_again = true;
 	else
-		set_timer(files->timer, 0);
+		look_in(files, 0);
 }
 
 void files_count(const struct files *files, size_t *n_good, size_t *n_bad, bool *is_dir_good)

@@ -19,11 +19,12 @@
 static const char *put_escaped(struct buf *text, const char *at)
 {
 	unsigned octet;
+	int len = 0;
 	char c = *at == 'n' ? '\n' : *at;
 
-	if (*at == 'x' && sscanf(at + 1, "%2x", &octet) == 1) {
+	if (*at == 'x' && sscanf(at + 1, "%2x%n", &octet, &len) == 1) {
 		c = (char)octet;
-		at += 2;
+		at += len;
 	}
 	buf_put(text, &c, 1);
 	return at + 1;

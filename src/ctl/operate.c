@@ -57,7 +57,7 @@ int operate_reload(const struct call *call)
 
 struct replacement {
 	const struct call *call;
-	json_int_t old, new; /* process ids */
+	json_int_t old, newer; /* process ids */
 	uint64_t start_ms;
 	struct http_reply reply; /* the newest one */
 	bool is_over;
@@ -81,7 +81,7 @@ static enum exit_status print_failed(const struct replacement *replacement, cons
 	term_say("not replaced: %s\nprocess %" JSON_INTEGER_FORMAT " goes on serving as it was",
 		 reason, replacement->old);
 	if (replacement->call->json && call_print(json_pack("{sssIss}", "status", "failed", "pid",
-							    replacement->new, "reason", reason)))
+							    replacement->newer, "reason", reason)))
 		return EXIT_LOCAL;
 	return EXIT_REFUSED;
 }
@@ -105,8 +105,8 @@ static enum exit_status judge(struct replacement *replacement)
 		status = call_explain(replacement->call, reply);
 	else if (field_int(server, "pid", replacement->old) != replacement->old)
 		status = print_replaced(replacement, server);
-	else if (field_int(newest, "pid", 0) ==
-		 replacement->new &&strcmp(field_text(newest, "status", ""), "failed") == 0)
+	else if (field_int(newest, "pid", 0) == replacement->newer &&
+		 strcmp(field_text(newest, "status", ""), "failed") == 0)
 		status = print_failed(replacement, field_text(newest, "reason", "not told"));
 	else
 		replacement->is_over = false;
@@ -124,7 +124,7 @@ static bool look(struct replacement *replacement)
 
 	buf_init(&waited);
 	text_put_duration(&waited, (double)(clock_mono_ms() - replacement->start_ms) / 1000);
-	term_progress("process %" JSON_INTEGER_FORMAT " starts; %s", replacement->new,
+	term_progress("process %" JSON_INTEGER_FORMAT " starts; %s", replacement->newer,
 		      waited.data ? waited.data : "");
 	buf_fini(&waited);
 	if (!http_is_busy(http)) {
@@ -154,7 +154,7 @@ static enum exit_status await(struct replacement *replacement)
 	term_say("process %" JSON_INTEGER_FORMAT
 		 " does not serve here yet, and has not failed either\n"
 		 "\"rosterctl status\" says how the server is; its log says more",
-		 replacement->new);
+		 replacement->newer);
 	return has_answered ? EXIT_REFUSED : EXIT_UNREACHABLE;
 }
 
@@ -167,7 +167,7 @@ int operate_replace(const struct call *call)
 	if (!json)
 		return status;
 	replacement.old = field_int(json, "replaces", 0);
-	replacement.new = field_int(json, "pid", 0);
+	replacement.newer = field_int(json, "pid", 0);
 	json_decref(json);
 	status = await(&replacement);
 	term_progress_end();
@@ -187,8 +187,11 @@ int operate_zone_list(const struct call *call)
 	json_decref(json);
 	if (call->json)
 		return call_print(json_pack("{so}", "zones", zones));
-	for (size_t i = 0; i < json_array_size(zones); i++)
-		puts(json_string_value(json_array_get(zones, i)));
+	for (size_t i = 0; i < json_array_size(zones); i++) {
+		const char *zone = json_string_value(json_array_get(zones, i));
+
+		puts(zone ? zone : "?");
+	}
 	json_decref(zones);
 	return EXIT_OK;
 }

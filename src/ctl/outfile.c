@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static enum exit_status fail(const char *path)
+static enum exit_status fail(const char *path, const char *reason)
 {
-	term_say("%s: %s", path, strerror(errno));
+	term_say("%s: %s", path, reason);
 	return EXIT_LOCAL;
 }
 
@@ -24,7 +24,7 @@ enum exit_status outfile_open(struct outfile *out, const char *path)
 		errno = ENAMETOOLONG;
 	else
 		out->file = fopen(out->aside, "we");
-	return out->file ? EXIT_OK : fail(path);
+	return out->file ? EXIT_OK : fail(path, strerror(errno));
 }
 
 enum exit_status outfile_close(struct outfile *out, enum exit_status status)
@@ -32,11 +32,14 @@ enum exit_status outfile_close(struct outfile *out, enum exit_status status)
 	/* What cannot be written on standard output is said at the end, for all commands. */
 	if (!*out->aside)
 		return status;
+	/* Once a write has failed its octets are lost, and what is left may well be written. */
+	if (status == EXIT_OK && ferror(out->file))
+		status = fail(out->aside, "cannot be written: is the disk full?");
 	if (status == EXIT_OK && (fflush(out->file) || fsync(fileno(out->file))))
-		status = fail(out->aside);
+		status = fail(out->aside, strerror(errno));
 	fclose(out->file);
 	if (status == EXIT_OK && rename(out->aside, out->path))
-		status = fail(out->path);
+		status = fail(out->path, strerror(errno));
 	if (status != EXIT_OK)
 		unlink(out->aside);
 	return status;

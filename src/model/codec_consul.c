@@ -363,7 +363,7 @@ static bool put_check(struct part *part, const char *name, json_t *value)
 	snprintf(ours, sizeof(ours), "checks[%zu]", i);
 	snprintf(check.prefix, sizeof(check.prefix), "%s.", ours);
 	snprintf(check.at.prefix, sizeof(check.at.prefix), "%.36s.", name);
-	if (!checks || json_array_append_new(checks, check.native))
+	if (json_array_append_new(checks, check.native))
 		return codec_field_refuse_memory(&part->at);
 	if (!json_is_object(value))
 		return codec_field_refuse(&part->at, name, "must be an object");

@@ -11,14 +11,11 @@
  * Where Consul and we have different defaults, Consul's hold: weight 1, a check's timeout 10 s but
  * no longer than its interval, and every result of a check counts at once. But for these:
  *
- * address: it must be there. Consul takes its agent's, and here is no agent beside the instance.
- *
- * id: without one, ours is the address and the port. In Consul it is the name, since there it has
- * to be unique on one node alone.
- *
- * http, tcp: must be of the instance's own address, not of localhost: checks run from here.
- *
- * weights: "warning" is ignored. An instance that warns is served like one that passes.
+ *   address    must be there: Consul takes its agent's, and here is no agent beside the instance
+ *   id         without one, ours is the address and the port; Consul's is the name, which has to be
+ *              unique on one node alone
+ *   http, tcp  must be of the instance's own address, not of localhost: checks run from here
+ *   weights    "warning" is ignored: an instance that warns is served like one that passes
  */
 #ifndef ROSTERD_MODEL_CODEC_CONSUL_H
 #define ROSTERD_MODEL_CODEC_CONSUL_H

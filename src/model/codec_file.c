@@ -5,6 +5,7 @@
 #include "model/codec_consul.h"
 #include "model/codec_field.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -180,6 +181,8 @@ static enum codec_file_step refuse(struct codec_file *file, const char *at, cons
 }
 
 static const char unfinished[] = "the text ends here, in the middle of it";
+static const char too_long[] = "is too long: a registration has at most 65536 octets";
+static_assert(LIMIT_HTTP_SINGLE == 65536, "too_long says so");
 
 /* ---- Definitions ---- */
 
@@ -209,6 +212,8 @@ static enum codec_file_step take_definition(struct codec_file *file, bool is_con
 	end = skip_value(start, file->end);
 	if (!end)
 		return refuse(file, file->end, unfinished, place, error);
+	if (end - start > LIMIT_HTTP_SINGLE)
+		return refuse(file, start, too_long, place, error);
 	json = codec_load_part(start, (size_t)(end - start), &position, error);
 	if (!json) {
 		*place = place_of(file, start + position);

@@ -3,15 +3,15 @@
  * codec_file: the definitions in a file of services, one after the other, each with its place, so
  * that errors can say where they are. Pure.
  *
- *     {"name": "payment", "ip": "10.0.0.1", "port": 8080}           as POST /registry/register has
- * it
+ *     {"name": "payment", "ip": "10.0.0.1", "port": 8080}           as over HTTP
  *     [{...}, {...}]                                                or some of them
  *     {"service": {"name": "payment", "address": "10.0.0.1", ...}}  Consul's form: codec_consul.h
  *     {"services": [{...}, {...}]}                                  or some of them
  *
  * An object with "service" or "services" is in Consul's form, in which nothing else may stand
- * beside them. Only one difference to HTTP: nobody renews the lease of what is in a file, so it has
- * none.
+ * beside them. A definition is what POST /registry/register takes as one object, at most
+ * LIMIT_HTTP_SINGLE octets too, with one difference: nobody renews the lease of what is in a file,
+ * so it has none.
  *
  * The text is cut into definitions by brackets alone; each is then read by itself, as a body of
  * HTTP is. So the work of one step is bounded by the size of one definition, and the beginning of a

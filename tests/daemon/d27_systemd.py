@@ -2,8 +2,10 @@
 """What a service manager sees: messages in the right order, a watchdog that is fed only while all
 threads go round, and sockets that it opened itself."""
 
+import json
 import os
 import re
+import select
 import signal
 import socket
 import sys
@@ -15,6 +17,8 @@ from harness import expect, expect_equal, wait_for
 PINGS = 3
 WATCHDOG_US = 400000
 TCP_PER_CLIENT = 128  # limits.h
+FILES = 200
+DEFINITIONS = 100
 
 LAUNCHER = """
 import os, socket, sys
@@ -131,6 +135,34 @@ def check_replacement(manager):
     wait_for(lambda: not harness.is_running(pid), harness.STOP_S, "the new one ends")
 
 
+def check_replacement_with_files(manager):
+    """The new server is the main process before the old one ends, however many files of services it
+    has still to read: a service manager stops a service whose main process ends."""
+    folder = harness.make_folder()
+    services = os.path.join(folder, "services.d")
+    os.mkdir(services)
+    for number in range(FILES):
+        definitions = [{"name": f"web-{number}", "id": f"i{i}", "ip": "10.0.0.1", "port": 80}
+                       for i in range(DEFINITIONS)]
+        harness.write_file(services, f"{number}.json", json.dumps(definitions))
+    daemon = harness.Daemon(folder=folder, wait=False,
+                            config="server: {services-dir: services.d}\n")
+    launch(daemon, {"NOTIFY_SOCKET": manager.address})
+    expect_equal(manager.receive()[0], "READY=1", "the first message")
+    with open(os.pidfd_open(daemon.process.pid), "rb") as old:
+        daemon.send_signal(signal.SIGUSR2)
+        expect(select.select([old], [], [], harness.STOP_S)[0], "the old one ends")
+    pid = int(re.search(r"event=successor-started pid=(\d+)", daemon.log())[1])
+    harness.cleanups.append(lambda: os.kill(pid, signal.SIGKILL) if harness.is_running(pid) else None)
+    expect(select.select([manager.socket], [], [], 0)[0], "nothing was said when the old one ended")
+    said = manager.receive()
+    expect(f"MAINPID={pid}" in said, f"no MAINPID={pid} in {said}")
+    wait_for(lambda: daemon.log().count("event=ready") == 2, harness.START_S, "all files are read")
+    os.kill(pid, signal.SIGTERM)
+    expect_equal(manager.receive()[0], "STOPPING=1", "it was said once")
+    wait_for(lambda: not harness.is_running(pid), harness.STOP_S, "the new one ends")
+
+
 def check_activation():
     """More workers than sockets, an HTTP socket, and one that nobody wants."""
     daemon = harness.Daemon("--workers", "3", wait=False)
@@ -179,6 +211,7 @@ def main():
     check_messages(Manager(os.path.join(harness.make_folder(), "notify")))
     check_messages(Manager(f"\0rosterd-test-{os.getpid()}"))
     check_replacement(Manager(f"\0rosterd-test-new-{os.getpid()}"))
+    check_replacement_with_files(Manager(f"\0rosterd-test-files-{os.getpid()}"))
     check_activation()
     check_both_families()
 

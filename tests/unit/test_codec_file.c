@@ -237,6 +237,24 @@ START_TEST(names_the_place_of_a_wrong_field)
 END_TEST
 
 /* Errors go into the log, and files have tokens for checks. */
+/* Who reads it has other things to do: it takes no longer than a body of HTTP does. */
+START_TEST(a_definition_is_no_longer_than_over_http)
+{
+	static const char start[] = "{" ONE;
+	char text[LIMIT_HTTP_SINGLE + 2] = "";
+
+	memset(text, ' ', LIMIT_HTTP_SINGLE);
+	memcpy(text, start, sizeof(start) - 1);
+	text[LIMIT_HTTP_SINGLE - 1] = '}';
+	expect_good(text);
+	text[LIMIT_HTTP_SINGLE - 1] = ' ';
+	text[LIMIT_HTTP_SINGLE] = '}';
+	ck_assert(!reads(text));
+	ck_assert_str_eq(error.message, "is too long: a registration has at most 65536 octets");
+	ck_assert_uint_eq(bad.column, 1);
+}
+END_TEST
+
 START_TEST(errors_say_nothing_of_what_is_in_the_file)
 {
 	static const char *const texts[] = {
@@ -383,6 +401,7 @@ int main(void)
 	tcase_add_test(tcase, consuls_other_spelling_is_understood);
 	tcase_add_test(tcase, names_the_place_of_what_is_no_json);
 	tcase_add_test(tcase, names_the_place_of_a_wrong_field);
+	tcase_add_test(tcase, a_definition_is_no_longer_than_over_http);
 	tcase_add_test(tcase, errors_say_nothing_of_what_is_in_the_file);
 	tcase_add_test(tcase, refuses_of_consul_what_it_cannot_do);
 	tcase_add_test(tcase, consuls_address_must_be_there);

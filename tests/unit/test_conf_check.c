@@ -33,6 +33,7 @@ START_TEST(what_breaks_off_is_read_so_far)
 	expect_error("level=error error=\"half", "half");
 	expect_error("level=error error=\"half\\", "half\\");
 	expect_error("level=error error=\"\\x", "x");
+	expect_error("level=error error=\"\\x1", "\x01");
 	expect_error("level=error error=", "");
 }
 END_TEST
