@@ -68,6 +68,7 @@ static enum exit_status print_replaced(const struct replacement *replacement, co
 	json_int_t pid = field_int(server, "pid", 0);
 	const char *version = field_text(server, "version", "");
 
+	term_progress_end();
 	if (replacement->call->json)
 		return call_print(json_pack("{sssIsIss}", "status", "replaced", "pid", pid,
 					    "replaces", replacement->old, "version", version));

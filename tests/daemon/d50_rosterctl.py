@@ -89,6 +89,8 @@ def check_show(tool):
     expect_equal(reply["instances"][0]["served"], True, reply)
     _, err = tool.run("why", "nobody.service.local", status=4)
     expect("DNS says NXDOMAIN" in err, err)
+    _, err = tool.run("why", "web", status=4)
+    expect("the whole name is asked for" in err and "zone list" in err, err)
     out, _ = tool.run("checks")
     expect("GET :80/health" in out, out)
     checks = tool.json("checks", "pay")
@@ -189,6 +191,8 @@ def check_server(tool):
     expect(status["version"], status)
     out, _ = tool.run("stats", "registrations")
     expect("registrations_total" in out, out)
+    _, err = tool.run("stats", "nothing-like-it")
+    expect("no counter" in err and "--all" in err, err)
     stats = {(s["name"], s["labels"].get("code")) for s in tool.json("stats", "--all")}
     expect(("rosterd_http_requests_total", "2xx") in stats, stats)
     expect(("rosterd_dns_answer_seconds_bucket", None) in stats, stats)
