@@ -113,6 +113,9 @@ class InstanceRow {
 		setText(this.address, addressOf(instance));
 		setText(this.priority, String(instance.priority));
 		setText(this.weight, String(instance.weight));
+		// A number alone says nothing to who does not see the heads of the columns.
+		setAttribute(this.priority, "aria-label", `priority ${instance.priority}`);
+		setAttribute(this.weight, "aria-label", `weight ${instance.weight}`);
 		setBar(this.shareBar, [["share", instance.share ?? 0], ["rest", 1 - (instance.share ?? 0)]]);
 		setText(this.shareText, instance.share === null ? "–" : instance.isBackup ? "backup"
 			: percent(instance.share));

@@ -154,9 +154,14 @@ function drawEmpty() {
 			"there are more than a page can hold."));
 }
 
+// Not for this token, or not without one.
+function isDenied(refusal) {
+	return refusal.status === 401 || refusal.status === 403;
+}
+
 function showProblem(refusal) {
 	const place = $("empty");
-	const button = refusal.status === 401
+	const button = isDenied(refusal)
 		? el("button", { type: "button", class: "main", onclick: () => askToken(refusal.message) },
 			"Enter a token")
 		: el("button", { type: "button", onclick: start }, "Try again");
@@ -508,7 +513,7 @@ async function load() {
 		follow();
 	} catch (refusal) {
 		if (!(refusal instanceof server.Refusal)) throw refusal;
-		if (isLoaded && refusal.status !== 401) again = setTimeout(load, DENIED_MS);
+		if (isLoaded && !isDenied(refusal)) again = setTimeout(load, DENIED_MS);
 		else onRefusedStart(refusal);
 	}
 }

@@ -9,7 +9,7 @@ import threading
 
 import harness
 from browser import Browser
-from d38_ui import ROW, TEXT, check_console, wait_row, wait_shown, wait_text
+from d38_ui import ROW, change_token, check_console, wait_row, wait_shown, wait_text
 from harness import expect, expect_equal, wait_for
 
 # REPLY_MS of server.js, RETRY_MS of store.js, HIDDEN_MS and READY_MS of main.js
@@ -124,6 +124,35 @@ def check_silence(browser):
     expect_equal(browser.run("return window.said"), [], "what was said while nothing changed")
 
 
+def check_row_said(browser):
+    """A row was read out as bare numbers, and as "no results yet" where there is no check."""
+    nodes = browser.devtools("Accessibility.getFullAXTree")["nodes"]
+    rows = [node["name"]["value"] for node in nodes
+            if not node["ignored"] and node["role"]["value"] == "row"]
+    expect("passing a 10.0.0.1:80 priority 10 weight 100 50 %" in rows, rows)
+
+
+def check_denied(browser):
+    """What somebody else's token had shown stayed on the page of one that may not read it."""
+    daemon = harness.Daemon(config=harness.access(
+        {"name": "ops", "token": "token-of-ops", "admin": "*"},
+        {"name": "metrics", "token": "token-of-metrics"}), token="token-of-ops")
+    daemon.register(name="payment", id="a", ip="10.0.0.1", port=80)
+    browser.go(f"http://127.0.0.1:{daemon.http_port}/ui/")
+    wait_shown(browser, "#token")
+    browser.press("token-of-ops", "Enter")
+    wait_row(browser, "payment/a", "passing")
+    browser.click('[data-key="payment/a"]')
+    change_token(browser, "token-of-metrics")
+    wait_text(browser, "#empty", "this takes the right")
+    expect_equal(browser.run(ROW, "payment/a"), "", "what is shown of others")
+    wait_shown(browser, "#details", False)
+    browser.click("#empty .main")
+    wait_shown(browser, "#token")
+    browser.press("token-of-ops", "Enter")
+    wait_row(browser, "payment/a", "passing")
+
+
 def check_safe(daemon, browser):
     """The page said "safe to stop" of a drain that somebody else had begun anew, and counted on
     for an instance that had gone."""
@@ -216,10 +245,12 @@ def main():
     wait_text(browser, "#link", "live")
     wait_text(browser, "#server", "ready")
     check_silence(browser)
+    check_row_said(browser)
     check_safe(daemon, browser)
     check_unseen(daemon, browser)
     check_narrow(browser)
     check_tabs(daemon, browser)
+    check_denied(browser)
 
 
 if __name__ == "__main__":
