@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -429,7 +430,18 @@ def check_tls(tool):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"https://127.0.0.1:{server.server_address[1]}"
     _, err = tool.run("services", "--http", url, status=3, ROSTERD_TOKEN="secret")
-    expect("certificate" in err, err)
+    expect("certificate" in err and "--cacert FILE" in err and "running there" not in err, err)
+    _, err = tool.run("services", "--http", f"https://127.0.0.1:{tool.daemon.http_port}", status=3)
+    expect("--http http://" in err, err)
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # as a port for TLS does
+
+        def hang_up():
+            with mute.accept()[0] as peer:
+                peer.recv(65536)
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        _, err = tool.run("services", "--http", f"127.0.0.1:{mute.getsockname()[1]}", status=3)
+    expect("--http https://" in err, err)
     tool.run("services", "--http", url, "--cacert", cert, ROSTERD_TOKEN="secret")
     tool.run("services", "--http", url, "--cacert", cert, "--cert", cert, "--key", key,
              ROSTERD_TOKEN="secret")
