@@ -191,7 +191,7 @@ export class Details {
 	}
 
 	open(service, id) {
-		Object.assign(this, { service, id, why: null });
+		Object.assign(this, { service, id, found: null, why: null });
 		this.element.hidden = false;
 		this.element.scrollTop = 0;
 		setText(this.title, id ?? service);
@@ -204,6 +204,14 @@ export class Details {
 	shut() {
 		this.service = null;
 		this.element.hidden = true;
+	}
+
+	// Of a host with IPv6 alone, A says only that.
+	chooseType({ ipv4 }) {
+		const type = ipv4 ? "A" : "AAAA";
+		if (!["A", "AAAA"].includes(this.type.value) || this.type.value === type) return;
+		this.type.value = type;
+		this.askWhy();
 	}
 
 	// Who asked for something else meanwhile does not get this.
@@ -229,6 +237,7 @@ export class Details {
 	show(service, found, access, safe) {
 		const isInstance = this.id !== null;
 		this.access = access;
+		if (found && !this.found && isInstance) this.chooseType(found);
 		this.found = found;
 		this.element.classList.toggle("is-gone", !found);
 		if (!found) {

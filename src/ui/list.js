@@ -111,6 +111,7 @@ class InstanceRow {
 		setText(this.id, instance.id);
 		setAttribute(this.id, "title", this.id.textContent);
 		setText(this.address, addressOf(instance));
+		setAttribute(this.address, "title", this.address.textContent);
 		setText(this.priority, String(instance.priority));
 		setText(this.weight, String(instance.weight));
 		// A number alone says nothing to who does not see the heads of the columns.

@@ -207,6 +207,18 @@ def check_unseen(daemon, browser):
     browser.press("Escape")
 
 
+def check_v6(daemon, browser):
+    """Of an instance with IPv6 alone, which is served, the page said that it is out."""
+    daemon.register(name="six", id="s", ip="2001:db8::6", port=80)
+    wait_row(browser, "six/s", "[2001:db8::6]:80")
+    browser.click('[data-key="six/s"]')
+    wait_shown(browser, "#details .why [data-served=true]")
+    browser.press("Escape")
+    browser.click('[data-key="payment/b"]')
+    wait_shown(browser, "#details .why [data-served=true]")
+    browser.press("Escape")
+
+
 def watchers(daemon):
     lines = daemon.http("GET", "/metrics")[1].splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("rosterd_watchers "))
@@ -248,6 +260,7 @@ def main():
     check_row_said(browser)
     check_safe(daemon, browser)
     check_unseen(daemon, browser)
+    check_v6(daemon, browser)
     check_narrow(browser)
     check_tabs(daemon, browser)
     check_denied(browser)
