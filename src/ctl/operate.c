@@ -271,6 +271,10 @@ int operate_zone_dump(const struct call *call)
 	enum exit_status status;
 	struct buf path;
 
+	if (call->json) {
+		term_say("a zone is a master file, for programs too: leave --json away");
+		return EXIT_USAGE;
+	}
 	buf_init(&dump.end);
 	buf_init(&path);
 	buf_print(&path, "/server/zones/");

@@ -212,6 +212,8 @@ def check_zone(server):
     expect_equal(server.ctl("zone")[0], "service.local\n", "the zones")
     _, err = server.ctl("zone", "dump", "x.service.local", status=4)
     expect("not served" in err and "zone list" in err, err)
+    out, err = server.ctl("zone", "dump", "service.local", "--json", status=2)
+    expect(out == "" and "--json" in err, out + err)
     _, err = server.ctl("zone", "dump", "service.local", "/nowhere/at/all", status=5)
     expect_equal([name for name in os.listdir(server.folder) if "zone" in name], ["out.zone"],
                  "files")
