@@ -56,6 +56,10 @@ static int fail_parser(struct conf_reader *reader, const yaml_parser_t *parser,
 			mark.column = text->data[i] == '\n' ? 0 : mark.column + 1;
 		}
 	}
+	/* A service list of "*" alone is the usual one. */
+	if (parser->context && strcmp(parser->context, "while scanning an alias") == 0)
+		return conf_reader_fail(reader, mark,
+					"a text that begins with * takes quotes: \"*\"");
 	return conf_reader_fail(reader, mark, "%s",
 				parser->problem ? parser->problem : "out of memory");
 }

@@ -61,9 +61,10 @@ enum exit_status call_explain(const struct call *call, const struct http_reply *
 	json_t *json;
 
 	if (reply->status == 0) {
-		term_say("no reply from %s: %s\n"
-			 "is rosterd running there? Another server: --http ADDRESS or ROSTERD_HTTP",
-			 call->url, reply->message);
+		term_say("no reply from %s: %s\n%s", call->url, reply->message,
+			 reply->advice ? reply->advice
+				       : "is rosterd running there? Another server: --http ADDRESS "
+					 "or ROSTERD_HTTP");
 		return EXIT_UNREACHABLE;
 	}
 	json = json_loadb(reply->body.data, reply->body.len, 0, NULL);

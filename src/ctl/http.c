@@ -210,6 +210,22 @@ void http_cancel(struct http *http)
 	http->is_busy = false;
 }
 
+/* What to do about no reply. */
+static const char *advice(CURLcode result)
+{
+	switch (result) {
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return "--cacert FILE says whose certificates to believe; the server's has to name "
+		       "the address that is asked";
+	case CURLE_GOT_NOTHING:
+		return "is that its port for HTTPS? Then --http https://ADDRESS:PORT";
+	case CURLE_SSL_CONNECT_ERROR:
+		return "is that its port for HTTP? Then --http http://ADDRESS:PORT";
+	default:
+		return NULL;
+	}
+}
+
 static void take_reply(struct http *http, CURLcode result, struct http_reply *reply)
 {
 	const char *ip = NULL;
@@ -228,6 +244,7 @@ static void take_reply(struct http *http, CURLcode result, struct http_reply *re
 			 http->body.failed ? "out of memory"
 			 : *http->error    ? http->error
 					   : curl_easy_strerror(result));
+		reply->advice = advice(result);
 	}
 	http_cancel(http);
 }

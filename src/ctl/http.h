@@ -37,7 +37,8 @@ struct http_reply {
 	long status; /* of HTTP; 0: there was no reply, and the message says why */
 	struct buf body;
 	char message[300];
-	char local_ip[64]; /* our end of the connection; empty: not known */
+	const char *advice; /* what to do about that; NULL: nothing special */
+	char local_ip[64];  /* our end of the connection; empty: not known */
 };
 
 /* NULL: out of memory. Settings are copied. Opens no descriptor yet. */

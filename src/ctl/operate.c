@@ -68,6 +68,7 @@ static enum exit_status print_replaced(const struct replacement *replacement, co
 	json_int_t pid = field_int(server, "pid", 0);
 	const char *version = field_text(server, "version", "");
 
+	term_progress_end();
 	if (replacement->call->json)
 		return call_print(json_pack("{sssIsIss}", "status", "replaced", "pid", pid,
 					    "replaces", replacement->old, "version", version));
@@ -273,6 +274,10 @@ int operate_zone_dump(const struct call *call)
 	enum exit_status status;
 	struct buf path;
 
+	if (call->json) {
+		term_say("a zone is a master file, for programs too: leave --json away");
+		return EXIT_USAGE;
+	}
 	buf_init(&dump.end);
 	buf_init(&path);
 	buf_print(&path, "/server/zones/");

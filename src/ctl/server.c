@@ -212,6 +212,7 @@ static enum exit_status print_stats(const struct call *call, const char *page)
 	struct metrics_sample sample;
 	struct columns columns;
 	enum exit_status status = EXIT_OK;
+	size_t n = 0;
 
 	columns_init(&columns, titles, 3);
 	while (metrics_next(&page, &sample)) {
@@ -223,9 +224,14 @@ static enum exit_status print_stats(const struct call *call, const char *page)
 			    sample.name + (ours ? sizeof(prefix) - 1 : 0));
 		columns_put(&columns, TERM_DIM, "%s", sample.labels);
 		put_value(&columns, sample.value);
+		n++;
 	}
 	if (columns_print(&columns))
 		status = EXIT_LOCAL;
+	else if (call->n_words && !n)
+		term_say("no counter above zero has '%s' in its name; \"rosterctl stats --all\" "
+			 "shows each",
+			 call->words[0]);
 	columns_fini(&columns);
 	return status;
 }

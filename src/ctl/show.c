@@ -416,6 +416,7 @@ static enum exit_status print_why(const json_t *json)
 					      "WEIGHT",    "STATUS", "ADMIN",   "REASON" };
 	const json_t *instances = json_object_get(json, "instances");
 	const json_t *dns = json_object_get(json, "dns");
+	json_int_t n = field_int(dns, "records", 0);
 	struct columns columns;
 	struct buf head;
 	enum exit_status status = EXIT_OK;
@@ -426,7 +427,7 @@ static enum exit_status print_why(const json_t *json)
 	text_put_safe(&head, field_text(json, "type", ""));
 	buf_print(&head, ": DNS says ");
 	text_put_safe(&head, field_text(dns, "rcode", ""));
-	buf_print(&head, " with %lld records; policy ", (long long)field_int(dns, "records", 0));
+	buf_print(&head, " with %lld record%s; policy ", (long long)n, n == 1 ? "" : "s");
 	text_put_safe(&head, field_text(json, "policy", ""));
 	if (!head.failed)
 		printf("%s\n\n", head.data);
@@ -458,8 +459,13 @@ int show_why(const struct call *call)
 	enum exit_status status;
 	json_t *json = ask_why(call, &status);
 
-	if (!json)
+	if (!json) {
+		if (status == EXIT_NOT_FOUND && !strchr(call->words[0], '.'))
+			term_say("the whole name is asked for: %s and a zone; "
+				 "\"rosterctl zone list\" shows them",
+				 call->words[0]);
 		return status;
+	}
 	if (call->json)
 		return call_print(json);
 	status = print_why(json);

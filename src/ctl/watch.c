@@ -39,7 +39,7 @@ static void put_time(struct buf *line)
 	buf_print(line, "%s%s%s  ", term_color(TERM_DIM), text, term_color(TERM_PLAIN));
 }
 
-/* "12:03:04  payment  a  registered  passing  10.0.0.1:80  10/100  r17" */
+/* "12:03:04  registered  payment  a  passing  10.0.0.1:80  weight 100" */
 static void print_event(const json_t *json)
 {
 	const char *status = field_text(json, "status", ""), *id = field_text(json, "id", NULL);
@@ -116,6 +116,7 @@ static void on_data(void *cookie, const char *data, size_t len)
 	struct watch *watch = cookie;
 
 	watch->is_connected = true;
+	term_progress_end();
 	sse_put(&watch->sse, data, len);
 	say_gap(watch);
 }

@@ -146,7 +146,8 @@ function makeWhy({ why, error, id }) {
 // ---- The pane ----
 
 export class Details {
-	// onClose(), onSay(text), onSafe(service, id, when or null), confirm(title, text, word) -> promise
+	// onClose(), onSay(text), onSafe(service, id, when or null, revision),
+	// confirm(title, text, warning, word) -> promise
 	constructor(element, hooks) {
 		Object.assign(this, { element, hooks, service: null, id: null, zones: [], why: null });
 		this.access = { admin: [] };
@@ -155,7 +156,9 @@ export class Details {
 		this.close = el("button", { class: "icon", "aria-label": "Close the details",
 			onclick: () => hooks.onClose() }, "✕");
 		this.actions = el("div", { class: "actions", role: "group", "aria-label": "Admin state" });
-		this.safe = el("p", { class: "safe", role: "status" });
+		this.safeWord = el("span");
+		this.safeLeft = el("span", { "aria-hidden": "true" }); // who listens is not told each second
+		this.safe = el("p", { class: "safe", role: "status" }, this.safeWord, this.safeLeft);
 		this.lease = el("span", { class: "dim" });
 		this.type = el("select", { "aria-label": "Type of record", onchange: () => this.askWhy() },
 			...TYPES.map((type) => el("option", {}, type)));
@@ -188,19 +191,27 @@ export class Details {
 	}
 
 	open(service, id) {
-		Object.assign(this, { service, id, why: null });
+		Object.assign(this, { service, id, found: null, why: null });
 		this.element.hidden = false;
 		this.element.scrollTop = 0;
 		setText(this.title, id ?? service);
 		setText(this.subtitle, id === null ? "service" : `instance of ${service}`);
 		this.answer.show({ id });
-		setText(this.safe, "");
+		this.saySafe("");
 		this.askWhy();
 	}
 
 	shut() {
 		this.service = null;
 		this.element.hidden = true;
+	}
+
+	// Of a host with IPv6 alone, A says only that.
+	chooseType({ ipv4 }) {
+		const type = ipv4 ? "A" : "AAAA";
+		if (!["A", "AAAA"].includes(this.type.value) || this.type.value === type) return;
+		this.type.value = type;
+		this.askWhy();
 	}
 
 	// Who asked for something else meanwhile does not get this.
@@ -226,12 +237,15 @@ export class Details {
 	show(service, found, access, safe) {
 		const isInstance = this.id !== null;
 		this.access = access;
+		if (found && !this.found && isInstance) this.chooseType(found);
 		this.found = found;
 		this.element.classList.toggle("is-gone", !found);
 		if (!found) {
 			this.state.show(GONE);
 			this.state.element.hidden = false;
 			this.actions.hidden = true;
+			this.saySafe("");
+			setText(this.lease, "");
 			return;
 		}
 		this.state.element.hidden = this.checks.element.hidden = !isInstance;
@@ -286,10 +300,16 @@ export class Details {
 		setText(this.lease, left === null ? "" : `, ${duration(left)} left`);
 		const s = (this.when - now) / 1000;
 		const isOut = this.found.admin === "drain" || this.found.admin === "down";
-		if (!isOut || this.when === undefined) setText(this.safe, "");
-		else if (s > 0) setText(this.safe, `Clients may still use it: safe to stop in ${Math.ceil(s)} s`);
-		else setText(this.safe, "Safe to stop: the last answer that named it has expired");
+		if (!isOut || this.when === undefined) this.saySafe("");
+		else if (s > 0) this.saySafe("Clients may still use it", `: safe to stop in ${Math.ceil(s)} s`);
+		else this.saySafe("Safe to stop: the last answer that named it has expired");
 		this.safe.classList.toggle("is-safe", s <= 0);
+	}
+
+	saySafe(word, left = "") {
+		this.safe.hidden = word === "";
+		setText(this.safeWord, word);
+		setText(this.safeLeft, left);
 	}
 
 	// ---- Changes ----
@@ -307,7 +327,7 @@ export class Details {
 			const done = await change("PUT", `${instancePath(service, id)}/admin`, { state: admin });
 			const when = done.safe_after_s === undefined ? null
 				: performance.now() + done.safe_after_s * 1000;
-			hooks.onSafe(service, id, when);
+			hooks.onSafe(service, id, when, done.revision);
 			hooks.onSay(`${id} of ${service}: ${admin}`);
 		} catch (refusal) {
 			hooks.onRefused(refusal);

@@ -7,6 +7,14 @@
 const SVG = "http://www.w3.org/2000/svg";
 const number = new Intl.NumberFormat("en");
 
+// Characters that nobody sees, or that turn others around, could make one name look like another:
+// they are shown as rosterctl shows them.
+const UNSEEN = /[^\P{C}\t\n\r]|[\u2028\u2029]/gu;
+
+function shown(text) {
+	return text.replace(UNSEEN, (char) => `\\u{${char.codePointAt(0).toString(16)}}`);
+}
+
 // ---- Elements ----
 
 // el("p", { class: "x", onclick: f }, "text", another): attributes, listeners, children.
@@ -17,7 +25,8 @@ export function el(tag, attributes = {}, ...children) {
 		else if (value === true) made.setAttribute(name, "");
 		else if (value !== false && value !== undefined) made.setAttribute(name, value);
 	}
-	made.append(...children.filter((child) => child !== null && child !== undefined));
+	made.append(...children.filter((child) => child !== null && child !== undefined)
+		.map((child) => (typeof child === "string" ? shown(child) : child)));
 	return made;
 }
 
@@ -30,7 +39,8 @@ export function svg(tag, attributes = {}, ...children) {
 
 // Nothing is touched that says so already: the browser then has nothing to lay out.
 export function setText(element, text) {
-	if (element.textContent !== text) element.textContent = text;
+	const wanted = shown(text);
+	if (element.textContent !== wanted) element.textContent = wanted;
 }
 
 export function setAttribute(element, name, value) {

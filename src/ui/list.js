@@ -109,15 +109,19 @@ class InstanceRow {
 		setAttribute(this.element, "data-state", instance.state);
 		setAttribute(this.element, "data-served", String(instance.served));
 		setText(this.id, instance.id);
-		setAttribute(this.id, "title", instance.id);
+		setAttribute(this.id, "title", this.id.textContent);
 		setText(this.address, addressOf(instance));
+		setAttribute(this.address, "title", this.address.textContent);
 		setText(this.priority, String(instance.priority));
 		setText(this.weight, String(instance.weight));
+		// A number alone says nothing to who does not see the heads of the columns.
+		setAttribute(this.priority, "aria-label", `priority ${instance.priority}`);
+		setAttribute(this.weight, "aria-label", `weight ${instance.weight}`);
 		setBar(this.shareBar, [["share", instance.share ?? 0], ["rest", 1 - (instance.share ?? 0)]]);
 		setText(this.shareText, instance.share === null ? "–" : instance.isBackup ? "backup"
 			: percent(instance.share));
 		setText(this.labels, labelsOf(instance));
-		setAttribute(this.labels, "title", labelsOf(instance));
+		setAttribute(this.labels, "title", this.labels.textContent);
 		this.strip.classList.toggle("is-absent", !check);
 		setStrip(this.strip, check?.history ?? "");
 		setText(this.latency, took(check));
@@ -154,7 +158,8 @@ export class List {
 		this.active = null; // a key
 		this.opened = null; // the key that the details are of
 		this.found = [];
-		this.safe = new Map(); // key -> when it is safe to stop, by performance.now()
+		// key -> when it is safe to stop, by performance.now(), and the revision that said so
+		this.safe = new Map();
 		this.pinned = new ServiceRow();
 		this.pinned.element.setAttribute("aria-hidden", "true");
 		this.pinned.element.removeAttribute("role");
@@ -201,7 +206,7 @@ export class List {
 			if (service.is_closed) continue;
 			for (const instance of instances) {
 				const key = `${service.service}/${instance.id}`;
-				items.push({ kind: "instance", key, instance, safe: this.safe.get(key) });
+				items.push({ kind: "instance", key, instance, safe: this.safe.get(key)?.when });
 				tops.push(top += this.size.instance);
 			}
 		}
@@ -295,11 +300,26 @@ export class List {
 			.filter(({ kind }) => kind === "instance").map(({ instance }) => instance);
 	}
 
-	setSafe(service, id, when) {
+	setSafe(service, id, when, revision) {
 		const key = List.key(service, id);
 		if (when === null) this.safe.delete(key);
-		else this.safe.set(key, when);
+		else this.safe.set(key, { when, revision });
 		this.layOut();
+	}
+
+	// What somebody decides later makes another moment of it, which only they are told.
+	forgetSafe(service, id, revision) {
+		const key = List.key(service, id);
+		if (this.safe.get(key)?.revision < revision) this.safe.delete(key);
+	}
+
+	// The same where events were missed: whatever changed meanwhile may have been that.
+	// find(service, id): the instance, if there is one.
+	checkSafe(find) {
+		for (const [key, { revision }] of this.safe) {
+			const [, service, id] = /^([^/]*)\/(.*)$/s.exec(key);
+			if (!(find(service, id)?.revision_modified <= revision)) this.safe.delete(key);
+		}
 	}
 
 	setOpened(key) {

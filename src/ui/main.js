@@ -14,6 +14,7 @@ const REFRESH_WHOLE = 40; // instances up to which a service is read as a whole
 const DENIED_MS = 10000; // between two readings of everything, for who may not follow events
 const EVENTS_MAX = 200;
 const SEARCH_MS = 60;
+const HIDDEN_MS = 5000; // until a page that nobody looks at lets go of its events
 
 const $ = (id) => document.getElementById(id);
 
@@ -94,8 +95,8 @@ const details = new Details($("details"), {
 	onClose: () => closeDetails(),
 	onSay: (text) => say(text),
 	onRefused: refused,
-	onSafe: (service, id, when) => {
-		list.setSafe(service, id, when);
+	onSafe: (service, id, when, revision) => {
+		list.setSafe(service, id, when, revision);
 		store.want(service, id);
 	},
 	countServed: (service) => store.find(service, null)?.n_served,
@@ -122,7 +123,7 @@ function drawDetails() {
 	store.settle();
 	const { service, id } = details;
 	details.show(store.find(service, null), store.find(service, id), access,
-		list.safe.get(List.key(service, id)));
+		list.safe.get(List.key(service, id))?.when);
 }
 
 function drawCounts() {
@@ -153,9 +154,14 @@ function drawEmpty() {
 			"there are more than a page can hold."));
 }
 
+// Not for this token, or not without one.
+function isDenied(refusal) {
+	return refusal.status === 401 || refusal.status === 403;
+}
+
 function showProblem(refusal) {
 	const place = $("empty");
-	const button = refusal.status === 401
+	const button = isDenied(refusal)
 		? el("button", { type: "button", class: "main", onclick: () => askToken(refusal.message) },
 			"Enter a token")
 		: el("button", { type: "button", onclick: start }, "Try again");
@@ -244,7 +250,7 @@ function logEvent(event) {
 		onclick: () => open(service, id ?? null, true) },
 	el("time", { datetime: time.toISOString() }, time.toLocaleTimeString("en-GB")), mark(state),
 	el("span", { class: "what" }, what),
-	el("span", { class: "who" }, id ?? service,
+	el("span", { class: "who" }, el("bdi", {}, id ?? service),
 		id === undefined ? null : el("span", { class: "dim" }, ` · ${service}`))));
 	log.push(line);
 	if (log.length > EVENTS_MAX) log.shift().remove();
@@ -254,6 +260,8 @@ function logEvent(event) {
 let unlogged = [];
 function onEvent(event) {
 	store.apply(event);
+	if (["admin", "deregistered", "expired"].includes(event.event))
+		list.forgetSafe(event.service, event.id, event.revision);
 	if (details.isOpen && details.service === event.service) whySoon();
 	// Of a burst, what nobody could read is left out.
 	unlogged.push(event);
@@ -291,7 +299,26 @@ function follow() {
 	const service = followed();
 	if (service === null) pollAll("Events are for who may read all services, or a single one");
 	else watch.start(store.revision, service);
+	onVisibility(); // it may have been opened behind another page
 }
+
+// A browser has six connections to a server, for all of its tabs: six that nobody looks at would
+// leave none to the seventh. What was missed is read when somebody looks again.
+let hiding = null;
+let isAsleep = false;
+function onVisibility() {
+	clearTimeout(hiding);
+	if (document.hidden) {
+		hiding = setTimeout(() => {
+			isAsleep ||= watch.isOn;
+			watch.stop();
+		}, HIDDEN_MS);
+	} else if (isAsleep) {
+		isAsleep = false;
+		follow();
+	}
+}
+document.addEventListener("visibilitychange", onVisibility);
 
 // Who may not follow events reads again and again.
 function pollAll(reason) {
@@ -364,9 +391,12 @@ async function pollMetrics() {
 	before = now;
 }
 
+// Screen readers would read it out each time, also where nothing is new.
 function drawServer(word, state, reason = "") {
+	const text = reason ? `${word}: ${reason}` : word;
+	if ($("server").textContent === text && $("server").dataset.state === state) return;
 	setAttribute($("server"), "data-state", state);
-	$("server").replaceChildren(mark(state), el("span", {}, reason ? `${word}: ${reason}` : word));
+	$("server").replaceChildren(mark(state), el("span", {}, text));
 }
 
 async function pollReady() {
@@ -459,6 +489,10 @@ function onRefusedStart(refusal) {
 	watch.stop();
 	drawLink("not connected", "unknown", refusal.message);
 	store.services.clear();
+	details.shut(); // the address still says what it showed
+	$("side").classList.remove("has-details");
+	log.length = unlogged.length = 0;
+	$("log").replaceChildren();
 	draw();
 	showProblem(refusal);
 	if (refusal.status === 401) askToken(refusal.message);
@@ -474,11 +508,12 @@ async function load() {
 		});
 		if (!isOurs) return;
 		isLoaded = true;
+		list.checkSafe((service, id) => store.find(service, id));
 		draw();
 		follow();
 	} catch (refusal) {
 		if (!(refusal instanceof server.Refusal)) throw refusal;
-		if (isLoaded && refusal.status !== 401) again = setTimeout(load, DENIED_MS);
+		if (isLoaded && !isDenied(refusal)) again = setTimeout(load, DENIED_MS);
 		else onRefusedStart(refusal);
 	}
 }

@@ -3,6 +3,7 @@
 
 const ROOT = new URL("../", location.href).href;
 const TOKEN = "rosterd-token"; // in sessionStorage: gone with the tab
+const REPLY_MS = 20000; // without another octet of a reply
 const SILENCE_MS = 45000; // the server says something every 15 s
 const RETRY_MAX_MS = 30000;
 
@@ -57,20 +58,54 @@ async function send(path, options) {
 	return reply;
 }
 
-export async function ask(path) {
-	return (await send(path, { headers: headers({}) })).json();
+// The text of a whole reply. One that ends in the middle is none, nor is one that stops coming: a
+// host that is gone says nothing, not even that.
+async function sendWhole(path, options) {
+	const abort = new AbortController();
+	let silence = setTimeout(() => abort.abort(), REPLY_MS);
+	try {
+		const reply = await send(path, { ...options, signal: abort.signal });
+		const octets = reply.body.getReader();
+		const decoder = new TextDecoder();
+		let text = "";
+		for (;;) {
+			const { done, value } = await octets.read();
+			if (done) return text + decoder.decode();
+			clearTimeout(silence);
+			silence = setTimeout(() => abort.abort(), REPLY_MS);
+			text += decoder.decode(value, { stream: true });
+		}
+	} catch (error) {
+		if (error instanceof Refusal) throw error;
+		throw new Refusal(0, "the server does not reply");
+	} finally {
+		clearTimeout(silence);
+	}
 }
 
-export async function askText(path) {
-	return (await send(path, { headers: headers({}) })).text();
+async function sendForJson(path, options) {
+	const text = await sendWhole(path, options);
+	try {
+		return JSON.parse(text);
+	} catch {
+		throw new Refusal(0, "what replied is no rosterd");
+	}
 }
 
-export async function change(method, path, body) {
-	return (await send(path, {
+export function ask(path) {
+	return sendForJson(path, { headers: headers({}) });
+}
+
+export function askText(path) {
+	return sendWhole(path, { headers: headers({}) });
+}
+
+export function change(method, path, body) {
+	return sendForJson(path, {
 		method,
 		headers: headers({ "Content-Type": "application/json" }),
 		body: JSON.stringify(body),
-	})).json();
+	});
 }
 
 export function servicePath(service) {
@@ -138,9 +173,11 @@ export class Watch {
 		this.hooks = hooks;
 		this.abort = null;
 		this.run = 0; // numbers the runs, so that a stopped one knows that it is
+		this.isOn = false;
 	}
 
 	stop() {
+		this.isOn = false;
 		this.run++;
 		this.abort?.abort();
 	}
@@ -149,6 +186,7 @@ export class Watch {
 	async start(since, service) {
 		this.stop();
 		const run = this.run;
+		this.isOn = true;
 		let wait_ms = 500;
 		let position = String(since);
 		while (run === this.run) {
@@ -162,6 +200,7 @@ export class Watch {
 			} catch (error) {
 				if (run !== this.run) return;
 				if ([401, 403, 404, 410].includes(error.status)) {
+					this.isOn = false;
 					this.hooks.onEnd(error);
 					return;
 				}

@@ -12,6 +12,7 @@ const AT_ONCE = 4; // requests; a browser has six connections, one of which foll
 const CROWD = 16; // changed instances of a service from which it is read as a whole
 const SETTLE_MS = 120;
 const PAUSE_MS = 400;
+const RETRY_MS = 3000; // of what could not be read
 
 // ---- Who is served: model/policy.c and model/compile_set.c, as far as JSON tells ----
 
@@ -118,6 +119,7 @@ export class Store {
 		this.is_cut = false; // there are more than INSTANCES_MAX
 		this.wanted = new Map(); // service -> Set of ids, or null for all of it
 		this.gone = new Map(); // "service/id" -> when; replies from before do not bring it back
+		this.failed = []; // of the newest round: [service, id or null]
 		this.timer = null;
 		this.is_busy = false;
 		this.generation = 0; // of load(): an older one's replies are of no use
@@ -248,6 +250,7 @@ export class Store {
 		}
 		this.wanted.clear();
 		this.gone.clear();
+		this.failed = [];
 		this.timer = null;
 		this.is_busy = true;
 		await Promise.all(Array.from({ length: AT_ONCE }, async () => {
@@ -255,7 +258,9 @@ export class Store {
 		}));
 		this.onChange();
 		// What takes long is not asked more often for it.
-		const pause_ms = Math.max(PAUSE_MS, 3 * (performance.now() - started));
+		const pause_ms = Math.max(this.failed.length ? RETRY_MS : PAUSE_MS,
+			3 * (performance.now() - started));
+		for (const [name, id] of this.failed) this.want(name, id);
 		setTimeout(() => {
 			this.is_busy = false;
 			if (this.wanted.size) this.readWanted();
@@ -278,6 +283,7 @@ export class Store {
 			if (service.instances.size) this.services.set(name, service);
 		} catch (refusal) {
 			if (refusal.status === 404) this.services.delete(name);
+			else this.noteFailed(name, null, refusal, generation);
 		}
 	}
 
@@ -291,6 +297,13 @@ export class Store {
 			service.is_stale = true;
 		} catch (refusal) {
 			if (refusal.status === 404) this.drop(name, id);
+			else this.noteFailed(name, id, refusal, generation);
 		}
+	}
+
+	// No event will tell of it again.
+	noteFailed(name, id, refusal, generation) {
+		const mayNot = refusal.status === 401 || refusal.status === 403;
+		if (generation === this.generation && !mayNot) this.failed.push([name, id]);
 	}
 }

@@ -4,6 +4,7 @@
 import http.client
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -52,15 +53,22 @@ class Server(harness.Daemon):
 
     def ctl(self, *words, status=0):
         """Standard output and error of rosterctl, which must end so."""
-        environment = {name: os.environ[name] for name in ("PATH", "ASAN_OPTIONS", "TSAN_OPTIONS")
-                       if name in os.environ}
         done = subprocess.run(
             [ROSTERCTL, *words], capture_output=True, text=True, timeout=100, check=False,
-            stdin=subprocess.DEVNULL, env={**environment, "HOME": self.folder, "LC_ALL": "C.UTF-8",
-                                           "ROSTERD_HTTP": f"127.0.0.1@{self.http_port}",
-                                           "ROSTERD_TOKEN": self.token})
+            stdin=subprocess.DEVNULL, env=self.environment())
         expect_equal(done.returncode, status, f"{words}: {done.stdout} {done.stderr}")
         return done.stdout, done.stderr
+
+    def start_on_terminal(self, *words):
+        """rosterctl with a terminal for both of its outputs; what that gets comes by a pipe."""
+        return harness.spawn("script", "-qefc", shlex.join([os.path.abspath(ROSTERCTL), *words]),
+                             "/dev/null", stdout=subprocess.PIPE, text=True, env=self.environment())
+
+    def environment(self):
+        environment = {name: os.environ[name] for name in ("PATH", "ASAN_OPTIONS", "TSAN_OPTIONS")
+                       if name in os.environ}
+        return {**environment, "HOME": self.folder, "LC_ALL": "C.UTF-8", "TERM": "dumb",
+                "ROSTERD_HTTP": f"127.0.0.1@{self.http_port}", "ROSTERD_TOKEN": self.token}
 
     def put_program(self, *, text=None):
         """Another program at the place of the one that runs."""
@@ -204,6 +212,8 @@ def check_zone(server):
     expect_equal(server.ctl("zone")[0], "service.local\n", "the zones")
     _, err = server.ctl("zone", "dump", "x.service.local", status=4)
     expect("not served" in err and "zone list" in err, err)
+    out, err = server.ctl("zone", "dump", "service.local", "--json", status=2)
+    expect(out == "" and "--json" in err, out + err)
     _, err = server.ctl("zone", "dump", "service.local", "/nowhere/at/all", status=5)
     expect_equal([name for name in os.listdir(server.folder) if "zone" in name], ["out.zone"],
                  "files")
@@ -268,6 +278,26 @@ def check_readers(server):
     expect_equal(server.http("GET", "/server/zones/service.local")[0], 200, "there is room again")
 
 
+def watchers(server):
+    lines = server.http("GET", "/metrics")[1].splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("rosterd_watchers "))
+
+
+def check_watch(server):
+    """An event came to stand behind "trying again", on the same line, when the stream was back."""
+    watch = server.start_on_terminal("watch", "--count", "1")
+    wait_for(lambda: watchers(server) == 1, 10, "it watches")
+    server.write(config() + harness.access({"name": "new", "token": "token-of-new"})[8:])
+    server.ctl("reload")
+    wait_for(lambda: watchers(server) == 0, 10, "it is cut off")
+    wait_for(lambda: watchers(server) == 1, 10, "it has come again")
+    server.register(name="web", ip="10.0.0.2", port=80)
+    out, _ = watch.communicate(timeout=20)
+    expect("trying again" in out and "registered  web" in out.rpartition("\033[K")[2], repr(out))
+    server.write(config())
+    server.ctl("reload")
+
+
 # ---- replace ----
 
 
@@ -279,10 +309,10 @@ def check_replace(server):
     old = server.process
     harness.helpers.append(old)
     server.write(config(more="  identity: second\n"))
-    out, _ = server.ctl("replace")
+    out, _ = server.start_on_terminal("replace").communicate(timeout=100)
     pid = server.server()["pid"]
-    expect(re.fullmatch(rf"replaced: process {pid}, version \S+, serves in place of {old.pid}\n",
-                        out) and pid != old.pid, out)
+    said = rf"replaced: process {pid}, version \S+, serves in place of {old.pid}\s*"
+    expect(re.fullmatch(said, out.rpartition("\033[K")[2]) and pid != old.pid, repr(out))
     server.adopt(pid)
     expect_equal(old.wait(harness.START_S), 0, "the old server's exit status")
     rest = read_rest(client)
@@ -358,7 +388,7 @@ def check_hanging(server):
 
 
 def main():
-    harness.need("dig", "ldns-read-zone", "openssl")
+    harness.need("dig", "ldns-read-zone", "openssl", "script")
     if not os.path.exists(STEADY):
         raise harness.Skip(f"{STEADY} is not built")
     server = Server()
@@ -366,6 +396,7 @@ def main():
     check_reload(server)
     check_zone(server)
     check_readers(server)
+    check_watch(server)
     check_replace(server)
     check_refused(server)
     check_hanging(server)

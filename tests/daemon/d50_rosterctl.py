@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -89,6 +90,8 @@ def check_show(tool):
     expect_equal(reply["instances"][0]["served"], True, reply)
     _, err = tool.run("why", "nobody.service.local", status=4)
     expect("DNS says NXDOMAIN" in err, err)
+    _, err = tool.run("why", "web", status=4)
+    expect("the whole name is asked for" in err and "zone list" in err, err)
     out, _ = tool.run("checks")
     expect("GET :80/health" in out, out)
     checks = tool.json("checks", "pay")
@@ -189,6 +192,8 @@ def check_server(tool):
     expect(status["version"], status)
     out, _ = tool.run("stats", "registrations")
     expect("registrations_total" in out, out)
+    _, err = tool.run("stats", "nothing-like-it")
+    expect("no counter" in err and "--all" in err, err)
     stats = {(s["name"], s["labels"].get("code")) for s in tool.json("stats", "--all")}
     expect(("rosterd_http_requests_total", "2xx") in stats, stats)
     expect(("rosterd_dns_answer_seconds_bucket", None) in stats, stats)
@@ -425,7 +430,18 @@ def check_tls(tool):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"https://127.0.0.1:{server.server_address[1]}"
     _, err = tool.run("services", "--http", url, status=3, ROSTERD_TOKEN="secret")
-    expect("certificate" in err, err)
+    expect("certificate" in err and "--cacert FILE" in err and "running there" not in err, err)
+    _, err = tool.run("services", "--http", f"https://127.0.0.1:{tool.daemon.http_port}", status=3)
+    expect("--http http://" in err, err)
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # as a port for TLS does
+
+        def hang_up():
+            with mute.accept()[0] as peer:
+                peer.recv(65536)
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        _, err = tool.run("services", "--http", f"127.0.0.1:{mute.getsockname()[1]}", status=3)
+    expect("--http https://" in err, err)
     tool.run("services", "--http", url, "--cacert", cert, ROSTERD_TOKEN="secret")
     tool.run("services", "--http", url, "--cacert", cert, "--cert", cert, "--key", key,
              ROSTERD_TOKEN="secret")

@@ -58,7 +58,8 @@ def convert(*arguments, status=0):
 
 
 def make_zone(folder):
-    text, said = convert("zone", *PORTS)
+    text, said = convert("zone", *PORTS, "/etc/hosts")
+    expect_equal(convert("zone", *PORTS)[0], text, "without the file's name")
     for line in LEFT_OUT:
         expect(line in said, f"{line}: not in {said}")
     expect_equal(len(said.splitlines()), len(LEFT_OUT), f"lines of {said}")
@@ -72,7 +73,7 @@ def make_zone(folder):
 
 
 def register(daemon):
-    text, _ = convert("services", *PORTS)
+    text, _ = convert("services", *PORTS, "/etc/hosts")
     expect_equal(json.loads(text),
                  [{"name": "payment", "ip": f"10.0.{i}.1", "port": 8080} for i in (1, 2)] +
                  [{"name": "six", "ip": "fd00:db8::6", "port": 80}], "registrations")

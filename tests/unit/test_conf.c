@@ -408,7 +408,7 @@ START_TEST(entries_that_may_mean_something_else_are_refused)
 		  "2:37: '*x' is no service in lower case, no 'PREFIX*', and not '*'");
 	check_bad("access:\n- {name: a, identity: b, read: []}\n", "2:32: the list is empty");
 	check_bad("access:\n- {name: a, identity: b, read: *}\n",
-		  "2:33: did not find expected alphabetic or numeric character");
+		  "2:33: a text that begins with * takes quotes: \"*\"");
 }
 END_TEST
 
