@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* An IPv4 address, an IPv6 address, or both. Octets in network order. */
 struct address {
@@ -92,10 +93,10 @@ enum admin {
  */
 struct registration {
 	char *service; /* label, lower case; in the registry's copy, the service's own name */
-	char *id;      /* as given, or the default; 1..LIMIT_ID octets */
-	char *label;   /* record_id_label(id); where that is the id itself, the same pointer */
+	char *id;      /* as given, or the default; 1..LIMIT_ID octets; record_label() */
 	struct address address;
-	uint8_t protocol; /* an enum protocol */
+	enum protocol protocol : 7;
+	bool has_label : 1; /* the id's label is another text and stands behind the id's NUL */
 	uint16_t port;
 	uint16_t priority, weight;
 	uint32_t ttl_s;    /* wish for the service's DNS TTL; 0: none */
@@ -320,6 +321,20 @@ void record_id_label(const char *id, char label[LIMIT_LABEL + 1]);
 /* All zero; NULL when out of memory. */
 struct registration *record_registration_new(void);
 void record_registration_free(struct registration *registration);
+
+/*
+ * Puts the label of its id behind the id, where it is another text. Once, when the id is there.
+ * false when out of memory: it has none then.
+ */
+bool record_put_label(struct registration *registration);
+
+/* The label of its id. */
+static inline const char *record_label(const struct registration *registration)
+{
+	const char *id = registration->id;
+
+	return registration->has_label ? id + strlen(id) + 1 : id;
+}
 
 /* The same families with the same octets. */
 bool record_address_equal(const struct address *a, const struct address *b);

@@ -188,7 +188,7 @@ static enum registry_result update(struct registry *registry, struct instance *i
 	}
 	registry_group_join(registry, &groups);
 	registry_group_touch(registry, service, instance->registration, -1);
-	registry_group_touch_namesake(registry, service, registration->label);
+	registry_group_touch_namesake(registry, service, record_label(registration));
 	registry_check_install(registry, instance, packed, checks);
 	forget_report(instance);
 	registry_instance_tally(registry, instance, -1);
@@ -228,7 +228,7 @@ static enum registry_result apply_register(struct registry *registry, const stru
 	} else if (result == REGISTRY_UPDATED) {
 		instance = registry_index_label(
 			registry, registry_index_service(registry, registration->service),
-			registration->label);
+			record_label(registration));
 		result = changes ? update(registry, instance, registration, now_ms, outcome)
 				 : renew(registry, instance, now_ms, outcome);
 	}

@@ -106,7 +106,7 @@ START_TEST(a_short_registration_has_defaults)
 
 	ck_assert_str_eq(registration->service, "payment");
 	ck_assert_str_eq(registration->id, "10-0-0-1-8080");
-	ck_assert_str_eq(registration->label, "10-0-0-1-8080");
+	ck_assert_str_eq(record_label(registration), "10-0-0-1-8080");
 	ck_assert(registration->address.has_v4 && !registration->address.has_v6);
 	ck_assert_mem_eq(registration->address.v4, "\x0a\x00\x00\x01", 4);
 	ck_assert_uint_eq(registration->port, 8080);

@@ -41,11 +41,11 @@ static void tear_down(void)
 
 static void put(size_t service, enum event_kind kind, const char *id, const char *label)
 {
-	char id_copy[32], label_copy[32];
+	char id_copy[32];
 	struct registration registration = {
 		.service = names[service],
 		.id = id_copy,
-		.label = label_copy,
+		.has_label = strcmp(id, label) != 0,
 		.port = 80,
 		.priority = 1,
 		.weight = 2,
@@ -56,8 +56,7 @@ static void put(size_t service, enum event_kind kind, const char *id, const char
 		.status = STATUS_WARNING,
 	};
 
-	snprintf(id_copy, sizeof(id_copy), "%s", id);
-	snprintf(label_copy, sizeof(label_copy), "%s", label);
+	snprintf(id_copy, sizeof(id_copy), "%s%c%s", id, '\0', label);
 	services[service].revision = ++newest;
 	service_of[newest] = (unsigned char)service;
 	events_put(events, kind, &services[service], kind == EVENT_POLICY ? NULL : &instance);
