@@ -368,8 +368,9 @@ static void compile_service(struct compile *compile, struct service *service, ui
 		if (until_ms != service->stable_until_ms)
 			refresh_groups(compile, zone, service, until_ms);
 	}
-	for (struct group *group = service->dirty_groups; group; group = group->dirty_next)
-		tell_policy(compile, group);
+	for (size_t i = 0; service->dirty_groups && i < service->n_groups; i++)
+		if (service->groups[i]->dirty)
+			tell_policy(compile, service->groups[i]);
 	if (service->dirty_groups || service->refresh)
 		registry_set_stable(compile->registry, service, until_ms, now_ms);
 }

@@ -169,14 +169,13 @@ enum group_kind {
 
 /* Instances of a service that share DNS names of their own. Freed when the last one leaves. */
 struct group {
+	struct service *service;
+	uint32_t position; /* in service->groups */
+	uint32_t n_members;
 	enum group_kind kind : 8;
 	enum protocol protocol : 8; /* GROUP_PROTOCOL, GROUP_PORT */
 	bool dirty;
 	uint8_t acts; /* compile.c: the enum policy_mode that was told; 0: no failure policy acts */
-	uint32_t position; /* in service->groups */
-	size_t n_members;
-	struct service *service;
-	struct group *dirty_next;
 	char label[]; /* GROUP_TAG: tag, GROUP_PORT: port name, lower case; else empty */
 };
 
@@ -195,7 +194,8 @@ struct service {
 	enum failure failure : 8;
 	/* registry.c and compile.c alone, to the next empty line */
 	bool dirty;
-	bool refresh; /* stable_until_ms must be worked out anew */
+	bool dirty_groups; /* some are */
+	bool refresh;      /* stable_until_ms must be worked out anew */
 
 	size_t n_instances;
 	struct instance **instances;
@@ -205,7 +205,6 @@ struct service {
 	struct deadline deadline; /* when to look at stable_until_ms again */
 	uint64_t stable_until_ms; /* no instance enters or leaves answers by itself before */
 	struct service *dirty_next;
-	struct group *dirty_groups;
 	struct instance *dirty_instances;
 
 	uint64_t revision; /* of its newest change */

@@ -105,10 +105,8 @@ static void drop_service(struct registry *registry, struct service *service)
 void registry_clean(struct registry *registry, struct service *service)
 {
 	struct instance *instance = service->dirty_instances;
-	struct group *group = service->dirty_groups;
 
 	service->dirty_instances = NULL;
-	service->dirty_groups = NULL;
 	service->dirty = false;
 	service->refresh = false;
 	while (instance) {
@@ -121,14 +119,13 @@ void registry_clean(struct registry *registry, struct service *service)
 			instance->dirt = INSTANCE_CLEAN;
 		instance = next;
 	}
-	while (group) {
-		struct group *next = group->dirty_next;
-
-		group->dirty = false;
-		if (group->n_members == 0)
-			registry_group_drop(registry, group);
-		group = next;
+	/* Backwards, for the last one takes the place of one that goes. */
+	for (size_t i = service->dirty_groups ? service->n_groups : 0; i-- > 0;) {
+		service->groups[i]->dirty = false;
+		if (service->groups[i]->n_members == 0)
+			registry_group_drop(registry, service->groups[i]);
 	}
+	service->dirty_groups = false;
 	if (service->n_instances == 0)
 		drop_service(registry, service);
 }
