@@ -187,7 +187,6 @@ enum failure {
 };
 
 struct service {
-	char *name;            /* stands behind the struct, in its block */
 	uint32_t ttl_s;        /* 0: the server's default */
 	uint32_t answer_limit; /* 0: all members */
 	uint32_t panic_ppm;    /* millionths: below this healthy share all are served; 0: never */
@@ -208,6 +207,7 @@ struct service {
 	struct instance *dirty_instances;
 
 	uint64_t revision; /* of its newest change */
+	char name[];
 };
 
 enum change_kind {

@@ -143,13 +143,13 @@ static int reserve(struct service *service)
 
 static struct service *new_service(struct registry *registry, const char *name)
 {
-	struct service *service = calloc(1, sizeof(*service) + strlen(name) + 1);
+	struct service *service = calloc(1, offsetof(struct service, name) + strlen(name) + 1);
 
 	if (!service)
 		return NULL;
 	service->deadline.kind = DEADLINE_SERVICE;
 	service->stable_until_ms = UINT64_MAX;
-	service->name = strcpy((char *)(service + 1), name);
+	strcpy(service->name, name);
 	if (table_insert(registry->services, registry_index_hash_name(registry, name), service)) {
 		free(service);
 		return NULL;
