@@ -53,7 +53,7 @@ static bool put_instance(json_t *said, const struct instance *instance)
 	return !instance ||
 	       (put(said, "service", json_string(instance->registration->service)) &&
 		put(said, "id", json_string(instance->registration->id)) &&
-		put(said, "name", json_string(instance->registration->label)) &&
+		put(said, "name", json_string(record_label(instance->registration))) &&
 		put(said, "health", json_string(health_status_name(instance->status))));
 }
 

@@ -391,7 +391,7 @@ static const struct codec_field registration_fields[] = {
 	{ "ipv6", parse_ipv6, AT(address), 0, 0, false },
 	{ "port", codec_field_u16, AT(port), 1, 65535, true },
 	{ "ports", parse_ports, AT(ports), 0, 0, false },
-	{ "protocol", parse_protocol, AT(protocol), 0, 0, false },
+	{ "protocol", parse_protocol, 0, 0, 0, false },
 	{ "priority", codec_field_u16, AT(priority), 0, 65535, false },
 	{ "weight", codec_field_u16, AT(weight), 0, 65535, false },
 	{ "tags", parse_tags, AT(tags), 0, 0, false },
@@ -420,21 +420,16 @@ enum {
 /* The id and its label, which follow from the rest. */
 static bool put_identity(const struct codec_place *at, struct registration *registration)
 {
-	char label[LIMIT_LABEL + 1];
+	char id[LIMIT_LABEL + 1];
 
 	if (!registration->address.has_v4 && !registration->address.has_v6)
 		return codec_field_refuse(at, "ip", "is required (or \"ipv4\", \"ipv6\")");
 	if (!registration->id) {
-		record_default_id(&registration->address, registration->port, label);
-		if (!codec_field_put_string(at, &registration->id, label))
+		record_default_id(&registration->address, registration->port, id);
+		if (!codec_field_put_string(at, &registration->id, id))
 			return false;
 	}
-	record_id_label(registration->id, label);
-	if (strcmp(label, registration->id) == 0) {
-		registration->label = registration->id;
-		return true;
-	}
-	return codec_field_put_string(at, &registration->label, label);
+	return record_put_label(registration) ? true : codec_field_refuse_memory(at);
 }
 
 struct registration *codec_registration(json_t *json, struct codec_error *error)

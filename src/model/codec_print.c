@@ -171,7 +171,7 @@ static bool put_registration(json_t *json, const struct registration *registrati
 {
 	return put(json, "service", json_string(registration->service)) &&
 	       put(json, "id", json_string(registration->id)) &&
-	       put(json, "name", json_string(registration->label)) &&
+	       put(json, "name", json_string(record_label(registration))) &&
 	       put_addresses(json, &registration->address) &&
 	       put(json, "port", json_integer(registration->port)) &&
 	       put(json, "ports", ports_json(registration)) &&

@@ -198,11 +198,13 @@ static void compile_instance(struct compile *compile, const struct compile_zone 
 			     const struct instance *instance)
 {
 	const struct registration *registration = instance->registration;
-	struct compile_name name = compile_name_2(registration->label, instance->service->name);
+	struct compile_name name =
+		compile_name_2(record_label(registration), instance->service->name);
 	uint64_t end_ms = instance->lease_end_ms ? instance->lease_end_ms : UINT64_MAX;
 
 	if (instance->dirt == INSTANCE_GONE) {
-		if (!registry_find_label(compile->registry, instance->service, registration->label))
+		if (!registry_find_label(compile->registry, instance->service,
+					 record_label(registration)))
 			withdraw(compile, zone, &name);
 		return;
 	}
@@ -292,7 +294,7 @@ static void note_departures(struct compile *compile, const struct compile_zone *
 {
 	const struct registration *registration = instance->registration;
 	const struct service *service = instance->service;
-	struct compile_name name = compile_name_2(registration->label, service->name);
+	struct compile_name name = compile_name_2(record_label(registration), service->name);
 	bool changed = instance->dirt == INSTANCE_CHANGED;
 
 	if (!changed && !compile_zone_shows(zone, registration))
@@ -366,8 +368,9 @@ static void compile_service(struct compile *compile, struct service *service, ui
 		if (until_ms != service->stable_until_ms)
 			refresh_groups(compile, zone, service, until_ms);
 	}
-	for (struct group *group = service->dirty_groups; group; group = group->dirty_next)
-		tell_policy(compile, group);
+	for (size_t i = 0; service->dirty_groups && i < service->n_groups; i++)
+		if (service->groups[i]->dirty)
+			tell_policy(compile, service->groups[i]);
 	if (service->dirty_groups || service->refresh)
 		registry_set_stable(compile->registry, service, until_ms, now_ms);
 }

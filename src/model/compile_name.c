@@ -62,7 +62,7 @@ size_t compile_name_owners(const struct registration *registration,
 	size_t n = 0;
 
 	names[n++] = compile_name_1(service);
-	names[n++] = compile_name_2(registration->label, service);
+	names[n++] = compile_name_2(record_label(registration), service);
 	if (underscored)
 		names[n++] = compile_name_2(compile_name_underscore(service, text), protocol);
 	for (size_t i = 0; i < registration->n_tags; i++) {

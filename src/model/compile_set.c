@@ -287,7 +287,7 @@ static void build_srv(struct compile_set *set, const struct compile_zone *zone,
 	for (size_t i = 0; i < n; i++) {
 		const struct registration *registration = set->members[i]->registration;
 		uint8_t start[SRV_FIXED + LIMIT_LABEL + 1];
-		size_t len = name_put_label(start, SRV_FIXED, registration->label);
+		size_t len = name_put_label(start, SRV_FIXED, record_label(registration));
 
 		wire_set16(start, registration->priority);
 		wire_set16(start + 2, registration->weight);

@@ -126,18 +126,17 @@ static struct chain *make_chain(struct events *events, const char *service)
 static int describe(struct place *place, const struct instance *instance)
 {
 	const struct registration *registration = instance->registration;
-	bool same = strcmp(registration->id, registration->label) == 0;
-	size_t id_size = strlen(registration->id) + 1;
-	size_t label_size = same ? 0 : strlen(registration->label) + 1;
+	const char *label = record_label(registration);
+	size_t label_at = (size_t)(label - registration->id); /* 0, or behind the id */
+	size_t size = label_at + strlen(label) + 1;
 	struct event *event = &place->event;
 
-	place->text = malloc(id_size + label_size);
+	place->text = malloc(size);
 	if (!place->text)
 		return -1;
-	memcpy(place->text, registration->id, id_size);
-	memcpy(place->text + id_size, registration->label, label_size);
+	memcpy(place->text, registration->id, size);
 	event->id = place->text;
-	event->label = same ? place->text : place->text + id_size;
+	event->label = place->text + label_at;
 	event->status = instance->status;
 	event->address = registration->address;
 	event->port = registration->port;

@@ -264,9 +264,25 @@ void record_registration_free(struct registration *registration)
 	free(registration->service);
 	free(registration->id);
 	free(registration->file);
-	if (registration->label != registration->id)
-		free(registration->label);
 	free(registration);
+}
+
+bool record_put_label(struct registration *registration)
+{
+	char label[LIMIT_LABEL + 1], *id;
+	size_t id_size;
+
+	record_id_label(registration->id, label);
+	if (strcmp(label, registration->id) == 0)
+		return true;
+	id_size = strlen(registration->id) + 1;
+	id = realloc(registration->id, id_size + strlen(label) + 1);
+	if (!id)
+		return false;
+	strcpy(id + id_size, label);
+	registration->id = id;
+	registration->has_label = true;
+	return true;
 }
 
 bool record_address_equal(const struct address *a, const struct address *b)
@@ -375,10 +391,10 @@ static bool lists_equal(const struct registration *a, const struct registration 
 bool record_registration_equal(const struct registration *a, const struct registration *b)
 {
 	return strcmp(a->service, b->service) == 0 && strcmp(a->id, b->id) == 0 &&
-	       strcmp(a->label, b->label) == 0 && record_address_equal(&a->address, &b->address) &&
-	       a->port == b->port && a->protocol == b->protocol && a->priority == b->priority &&
-	       a->weight == b->weight && a->ttl_s == b->ttl_s && a->lease_ms == b->lease_ms &&
-	       text_equal(a->file, b->file) && lists_equal(a, b);
+	       record_address_equal(&a->address, &b->address) && a->port == b->port &&
+	       a->protocol == b->protocol && a->priority == b->priority && a->weight == b->weight &&
+	       a->ttl_s == b->ttl_s && a->lease_ms == b->lease_ms && text_equal(a->file, b->file) &&
+	       lists_equal(a, b);
 }
 
 /* ---- Names ---- */

@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* An IPv4 address, an IPv6 address, or both. Octets in network order. */
 struct address {
@@ -92,10 +93,10 @@ enum admin {
  */
 struct registration {
 	char *service; /* label, lower case; in the registry's copy, the service's own name */
-	char *id;      /* as given, or the default; 1..LIMIT_ID octets */
-	char *label;   /* record_id_label(id); where that is the id itself, the same pointer */
+	char *id;      /* as given, or the default; 1..LIMIT_ID octets; record_label() */
 	struct address address;
-	uint8_t protocol; /* an enum protocol */
+	enum protocol protocol : 7;
+	bool has_label : 1; /* the id's label is another text and stands behind the id's NUL */
 	uint16_t port;
 	uint16_t priority, weight;
 	uint32_t ttl_s;    /* wish for the service's DNS TTL; 0: none */
@@ -168,14 +169,13 @@ enum group_kind {
 
 /* Instances of a service that share DNS names of their own. Freed when the last one leaves. */
 struct group {
+	struct service *service;
+	uint32_t position; /* in service->groups */
+	uint32_t n_members;
 	enum group_kind kind : 8;
 	enum protocol protocol : 8; /* GROUP_PROTOCOL, GROUP_PORT */
 	bool dirty;
 	uint8_t acts; /* compile.c: the enum policy_mode that was told; 0: no failure policy acts */
-	uint32_t position; /* in service->groups */
-	size_t n_members;
-	struct service *service;
-	struct group *dirty_next;
 	char label[]; /* GROUP_TAG: tag, GROUP_PORT: port name, lower case; else empty */
 };
 
@@ -187,14 +187,14 @@ enum failure {
 };
 
 struct service {
-	char *name;            /* stands behind the struct, in its block */
 	uint32_t ttl_s;        /* 0: the server's default */
 	uint32_t answer_limit; /* 0: all members */
 	uint32_t panic_ppm;    /* millionths: below this healthy share all are served; 0: never */
 	enum failure failure : 8;
 	/* registry.c and compile.c alone, to the next empty line */
 	bool dirty;
-	bool refresh; /* stable_until_ms must be worked out anew */
+	bool dirty_groups; /* some are */
+	bool refresh;      /* stable_until_ms must be worked out anew */
 
 	size_t n_instances;
 	struct instance **instances;
@@ -204,10 +204,10 @@ struct service {
 	struct deadline deadline; /* when to look at stable_until_ms again */
 	uint64_t stable_until_ms; /* no instance enters or leaves answers by itself before */
 	struct service *dirty_next;
-	struct group *dirty_groups;
 	struct instance *dirty_instances;
 
 	uint64_t revision; /* of its newest change */
+	char name[];
 };
 
 enum change_kind {
@@ -320,6 +320,20 @@ void record_id_label(const char *id, char label[LIMIT_LABEL + 1]);
 /* All zero; NULL when out of memory. */
 struct registration *record_registration_new(void);
 void record_registration_free(struct registration *registration);
+
+/*
+ * Puts the label of its id behind the id, where it is another text. Once, when the id is there.
+ * false when out of memory: it has none then.
+ */
+bool record_put_label(struct registration *registration);
+
+/* The label of its id. */
+static inline const char *record_label(const struct registration *registration)
+{
+	const char *id = registration->id;
+
+	return registration->has_label ? id + strlen(id) + 1 : id;
+}
 
 /* The same families with the same octets. */
 bool record_address_equal(const struct address *a, const struct address *b);

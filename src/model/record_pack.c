@@ -23,13 +23,18 @@ static size_t check_size(const struct check_spec *spec)
 	       text_size(spec->expected) + text_size(spec->headers) + text_size(spec->server_name);
 }
 
+/* With the label, which is the id or stands behind it. */
+static size_t id_size(const struct registration *registration)
+{
+	const char *label = record_label(registration);
+
+	return (size_t)(label - registration->id) + text_size(label);
+}
+
 static size_t packed_size(const struct registration *registration)
 {
-	size_t size =
-		sizeof(*registration) + text_size(registration->id) + text_size(registration->file);
+	size_t size = sizeof(*registration) + id_size(registration) + text_size(registration->file);
 
-	if (registration->label != registration->id)
-		size += text_size(registration->label);
 	for (size_t i = 0; i < registration->n_ports; i++)
 		size += sizeof(struct named_port) + text_size(registration->ports[i].name);
 	for (size_t i = 0; i < registration->n_tags; i++)
@@ -72,10 +77,7 @@ static void put_check_texts(char **at, struct check_spec *spec)
 /* Puts a copy in place of every text that the lists, copied already, refer to. */
 static void put_texts(char **at, struct registration *packed)
 {
-	bool is_same = packed->label == packed->id;
-
-	packed->id = put_text(at, packed->id);
-	packed->label = is_same ? packed->id : put_text(at, packed->label);
+	packed->id = put_list(at, packed->id, id_size(packed));
 	packed->file = put_text(at, packed->file);
 	for (size_t i = 0; i < packed->n_ports; i++)
 		packed->ports[i].name = put_text(at, packed->ports[i].name);

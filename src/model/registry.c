@@ -105,10 +105,8 @@ static void drop_service(struct registry *registry, struct service *service)
 void registry_clean(struct registry *registry, struct service *service)
 {
 	struct instance *instance = service->dirty_instances;
-	struct group *group = service->dirty_groups;
 
 	service->dirty_instances = NULL;
-	service->dirty_groups = NULL;
 	service->dirty = false;
 	service->refresh = false;
 	while (instance) {
@@ -121,14 +119,13 @@ void registry_clean(struct registry *registry, struct service *service)
 			instance->dirt = INSTANCE_CLEAN;
 		instance = next;
 	}
-	while (group) {
-		struct group *next = group->dirty_next;
-
-		group->dirty = false;
-		if (group->n_members == 0)
-			registry_group_drop(registry, group);
-		group = next;
+	/* Backwards, for the last one takes the place of one that goes. */
+	for (size_t i = service->dirty_groups ? service->n_groups : 0; i-- > 0;) {
+		service->groups[i]->dirty = false;
+		if (service->groups[i]->n_members == 0)
+			registry_group_drop(registry, service->groups[i]);
 	}
+	service->dirty_groups = false;
 	if (service->n_instances == 0)
 		drop_service(registry, service);
 }
@@ -188,7 +185,7 @@ static enum registry_result update(struct registry *registry, struct instance *i
 	}
 	registry_group_join(registry, &groups);
 	registry_group_touch(registry, service, instance->registration, -1);
-	registry_group_touch_namesake(registry, service, registration->label);
+	registry_group_touch_namesake(registry, service, record_label(registration));
 	registry_check_install(registry, instance, packed, checks);
 	forget_report(instance);
 	registry_instance_tally(registry, instance, -1);
@@ -228,7 +225,7 @@ static enum registry_result apply_register(struct registry *registry, const stru
 	} else if (result == REGISTRY_UPDATED) {
 		instance = registry_index_label(
 			registry, registry_index_service(registry, registration->service),
-			registration->label);
+			record_label(registration));
 		result = changes ? update(registry, instance, registration, now_ms, outcome)
 				 : renew(registry, instance, now_ms, outcome);
 	}

@@ -29,13 +29,14 @@ enum registry_result registry_admit_instance(const struct registry *registry,
 {
 	const struct service *service = registry_index_service(registry, registration->service);
 	const struct instance *instance =
-		service ? registry_index_label(registry, service, registration->label) : NULL;
+		service ? registry_index_label(registry, service, record_label(registration))
+			: NULL;
 
 	if (instance && strcmp(instance->registration->id, registration->id) != 0)
 		return registry_admit_refuse(
 			outcome, REGISTRY_CONFLICT,
 			"the DNS label \"%s\" of this id belongs to the instance \"%s\"",
-			registration->label, instance->registration->id);
+			record_label(registration), instance->registration->id);
 	if (!instance && table_count(registry->instances) >= LIMIT_INSTANCES) {
 		counters_add(&registry->options.counters->limit_instances, 1);
 		return registry_admit_refuse(outcome, REGISTRY_FULL,

@@ -14,11 +14,8 @@ void registry_dirty_service(struct registry *registry, struct service *service)
 void registry_dirty_group(struct registry *registry, struct group *group)
 {
 	registry_dirty_service(registry, group->service);
-	if (group->dirty)
-		return;
 	group->dirty = true;
-	group->dirty_next = group->service->dirty_groups;
-	group->service->dirty_groups = group;
+	group->service->dirty_groups = true;
 }
 
 void registry_dirty_instance(struct registry *registry, struct instance *instance,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * registry_dirty: marks what the next compile must look at; inside of the registry
- * (model/registry.h). A service is in the registry's list once, its groups and instances in its
- * own.
+ * (model/registry.h). A service is in the registry's list once, its instances in its own;
+ * its groups have only the mark, for the compile looks at all of them anyway.
  */
 #ifndef ROSTERD_MODEL_REGISTRY_DIRTY_H
 #define ROSTERD_MODEL_REGISTRY_DIRTY_H

@@ -54,7 +54,7 @@ static struct group *new_group(struct registry *registry, struct service *servic
 		service->groups = groups;
 		service->cap_groups = cap;
 	}
-	group = calloc(1, sizeof(*group) + strlen(key->label) + 1);
+	group = calloc(1, offsetof(struct group, label) + strlen(key->label) + 1);
 	if (!group)
 		return NULL;
 	group->kind = key->kind;
@@ -123,7 +123,7 @@ void registry_group_touch(struct registry *registry, struct service *service,
 		struct group *group = registry_index_group(registry, &keys[i]);
 
 		assert(group);
-		group->n_members += (size_t)members;
+		group->n_members += (uint32_t)members;
 		registry_dirty_group(registry, group);
 	}
 }

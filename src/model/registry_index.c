@@ -19,7 +19,7 @@ static bool instance_match(const void *entry, const void *key)
 	const struct instance_key *k = key;
 
 	return instance->service == k->service &&
-	       strcmp(instance->registration->label, k->label) == 0;
+	       strcmp(record_label(instance->registration), k->label) == 0;
 }
 
 static bool group_match(const void *entry, const void *key)

@@ -143,13 +143,13 @@ static int reserve(struct service *service)
 
 static struct service *new_service(struct registry *registry, const char *name)
 {
-	struct service *service = calloc(1, sizeof(*service) + strlen(name) + 1);
+	struct service *service = calloc(1, offsetof(struct service, name) + strlen(name) + 1);
 
 	if (!service)
 		return NULL;
 	service->deadline.kind = DEADLINE_SERVICE;
 	service->stable_until_ms = UINT64_MAX;
-	service->name = strcpy((char *)(service + 1), name);
+	strcpy(service->name, name);
 	if (table_insert(registry->services, registry_index_hash_name(registry, name), service)) {
 		free(service);
 		return NULL;
@@ -182,9 +182,10 @@ struct instance *registry_instance_add(struct registry *registry,
 	instance->deadline.kind = DEADLINE_INSTANCE;
 	if (registry_check_make(registry, instance, registration, &checks))
 		goto no_memory;
-	if (table_insert(registry->instances,
-			 registry_index_hash_instance(registry, service, registration->label),
-			 instance))
+	if (table_insert(
+		    registry->instances,
+		    registry_index_hash_instance(registry, service, record_label(registration)),
+		    instance))
 		goto no_memory;
 	registry_check_install(registry, instance, packed, checks);
 	instance->position = (uint32_t)service->n_instances;
@@ -192,7 +193,7 @@ struct instance *registry_instance_add(struct registry *registry,
 	if (service->n_instances == 1)
 		registry->n_services++;
 	registry_group_join(registry, &groups);
-	registry_group_touch_namesake(registry, service, registration->label);
+	registry_group_touch_namesake(registry, service, record_label(registration));
 	return instance;
 no_memory:
 	registry_check_unmake(registry, checks, registration->n_checks);
@@ -225,7 +226,7 @@ void registry_instance_remove(struct registry *registry, struct instance *instan
 		registry_check_stop(registry, instance->checks[i]);
 	deadline_cancel(&registry->deadlines, &instance->deadline);
 	table_remove(registry->instances,
-		     registry_index_hash_instance(registry, service, registration->label),
+		     registry_index_hash_instance(registry, service, record_label(registration)),
 		     instance);
 	service->instances[instance->position] = service->instances[--service->n_instances];
 	service->instances[instance->position]->position = instance->position;
@@ -236,7 +237,7 @@ void registry_instance_remove(struct registry *registry, struct instance *instan
 		registry->n_services--;
 	}
 	registry_group_touch(registry, service, registration, -1);
-	registry_group_touch_namesake(registry, service, registration->label);
+	registry_group_touch_namesake(registry, service, record_label(registration));
 	registry_dirty_instance(registry, instance, INSTANCE_GONE);
 	registry_dirty_refresh(registry, service);
 	registry_instance_revise(registry, kind, service, instance);

@@ -325,14 +325,18 @@ static uint32_t within(struct reader *reader, uint32_t value, uint32_t min, uint
 	return value;
 }
 
+static void refuse_memory(struct reader *reader)
+{
+	reader->no_memory = true;
+	refuse_if(reader, true);
+}
+
 static void *take_memory(struct reader *reader, size_t n, size_t size)
 {
 	void *memory = n ? calloc(n, size) : NULL;
 
-	if (n && !memory) {
-		reader->no_memory = true;
-		refuse_if(reader, true);
-	}
+	if (n && !memory)
+		refuse_memory(reader);
 	return memory;
 }
 
@@ -520,15 +524,10 @@ static void take_copy(struct reader *reader, char **to, const char *text)
 static void take_identity(struct reader *reader, const struct stored_key *key,
 			  struct registration *registration)
 {
-	char label[LIMIT_LABEL + 1];
-
 	take_copy(reader, &registration->service, key->service);
 	take_copy(reader, &registration->id, key->id);
-	record_id_label(key->id, label);
-	if (strcmp(label, key->id) == 0)
-		registration->label = registration->id;
-	else
-		take_copy(reader, &registration->label, label);
+	if (registration->id && !record_put_label(registration))
+		refuse_memory(reader);
 }
 
 static void take_registration(struct reader *reader, struct registration *registration)

@@ -50,7 +50,7 @@ static void check_registration(const struct registration *registration)
 
 	assert(record_label_parse(registration->service, label));
 	assert(strcmp(registration->service, label) == 0);
-	assert(record_label_parse(registration->label, label));
+	assert(record_label_parse(record_label(registration), label));
 	assert(*registration->id && strlen(registration->id) <= LIMIT_ID);
 	assert(registration->address.has_v4 || registration->address.has_v6);
 	assert(registration->port >= 1);

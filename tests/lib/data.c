@@ -97,7 +97,6 @@ void data_put_instance(struct store_batch *batch, unsigned service, unsigned id,
 	struct stored_key key = { service_name, id_name };
 	struct registration registration = { .service = service_name,
 					     .id = id_name,
-					     .label = id_name,
 					     .address = { .has_v4 = true, .v4 = { 10, 0, 0, 1 } },
 					     .port = (uint16_t)port,
 					     .priority = 10,

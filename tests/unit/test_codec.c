@@ -106,7 +106,7 @@ START_TEST(a_short_registration_has_defaults)
 
 	ck_assert_str_eq(registration->service, "payment");
 	ck_assert_str_eq(registration->id, "10-0-0-1-8080");
-	ck_assert_str_eq(registration->label, "10-0-0-1-8080");
+	ck_assert_str_eq(record_label(registration), "10-0-0-1-8080");
 	ck_assert(registration->address.has_v4 && !registration->address.has_v6);
 	ck_assert_mem_eq(registration->address.v4, "\x0a\x00\x00\x01", 4);
 	ck_assert_uint_eq(registration->port, 8080);
@@ -741,12 +741,15 @@ START_TEST(prints_instances_by_id)
 			    *a = registration_of("\"id\":\"a\"");
 	struct instance first = { .registration = b }, second = { .registration = a };
 	struct instance *instances[] = { &first, &second };
-	struct service service = { .name = (char[]){ "payment" },
-				   .answer_limit = 7,
-				   .n_instances = 2,
-				   .instances = instances };
-	json_t *json = codec_service_json(&service, 1), *list;
+	struct service *service = calloc(1, sizeof(*service) + sizeof("payment"));
+	json_t *json, *list;
 
+	ck_assert_ptr_nonnull(service);
+	strcpy(service->name, "payment");
+	service->answer_limit = 7;
+	service->n_instances = 2;
+	service->instances = instances;
+	json = codec_service_json(service, 1);
 	ck_assert_ptr_nonnull(json);
 	list = json_object_get(json, "instances");
 	ck_assert_uint_eq(json_array_size(list), 2);
@@ -755,6 +758,7 @@ START_TEST(prints_instances_by_id)
 	ck_assert_str_eq(text_of(json, "service"), "payment");
 	ck_assert_int_eq(number_of(json, "answer_limit"), 7);
 	json_decref(json);
+	free(service);
 	record_registration_free(a);
 	record_registration_free(b);
 }

@@ -800,7 +800,7 @@ static void put_file_write(const char *id, const char *gone)
 
 	ck_assert(write && registration);
 	registration->service = strdup("a");
-	registration->id = registration->label = strdup(id);
+	registration->id = strdup(id);
 	registration->file = strdup("web.json");
 	registration->port = 1;
 	ck_assert(record_address_parse("10.0.0.1", &registration->address, &reason));

@@ -16,7 +16,7 @@ enum {
 };
 
 static struct events *events;
-static struct service services[SERVICES];
+static struct service *services[SERVICES];
 static char names[SERVICES][8];
 static uint64_t newest;
 
@@ -30,37 +30,40 @@ static void set_up(void)
 	newest = REVISION;
 	for (size_t i = 0; i < SERVICES; i++) {
 		snprintf(names[i], sizeof(names[i]), "s%zu", i);
-		services[i] = (struct service){ .name = names[i] };
+		services[i] = calloc(1, sizeof(*services[i]) + sizeof(names[i]));
+		ck_assert_ptr_nonnull(services[i]);
+		strcpy(services[i]->name, names[i]);
 	}
 }
 
 static void tear_down(void)
 {
 	events_free(events);
+	for (size_t i = 0; i < SERVICES; i++)
+		free(services[i]);
 }
 
 static void put(size_t service, enum event_kind kind, const char *id, const char *label)
 {
-	char id_copy[32], label_copy[32];
+	char id_copy[32];
 	struct registration registration = {
 		.service = names[service],
 		.id = id_copy,
-		.label = label_copy,
+		.has_label = strcmp(id, label) != 0,
 		.port = 80,
 		.priority = 1,
 		.weight = 2,
 	};
 	const struct instance instance = {
-		.service = &services[service],
+		.service = services[service],
 		.registration = &registration,
 		.status = STATUS_WARNING,
 	};
 
-	snprintf(id_copy, sizeof(id_copy), "%s", id);
-	snprintf(label_copy, sizeof(label_copy), "%s", label);
-	services[service].revision = ++newest;
+	snprintf(id_copy, sizeof(id_copy), "%s%c%s", id, '\0', label);
+	services[service]->revision = ++newest;
 	service_of[newest] = (unsigned char)service;
-	events_put(events, kind, &services[service], kind == EVENT_POLICY ? NULL : &instance);
+	events_put(events, kind, services[service], kind == EVENT_POLICY ? NULL : &instance);
 }
 
 START_TEST(an_empty_ring)
@@ -121,7 +124,7 @@ static void compare(size_t service, uint64_t revision)
 	ck_assert_uint_eq(event ? event->revision : 0, wanted);
 	if (event && service < SERVICES)
 		ck_assert_uint_eq(events_newest(events, names[service]),
-				  services[service].revision);
+				  services[service]->revision);
 	if (event)
 		ck_assert_str_eq(event->service, names[service_of[wanted]]);
 }
