@@ -406,6 +406,8 @@ def clean_up():
 
 
 def run(main):
+    # A shell's job in the background ignores it, and what we start would, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGALRM, on_alarm)
     signal.alarm(WHOLE_TEST_S)
     status = 0
