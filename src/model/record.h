@@ -170,9 +170,10 @@ enum group_kind {
 struct group {
 	enum group_kind kind : 8;
 	enum protocol protocol : 8; /* GROUP_PROTOCOL, GROUP_PORT */
-	bool dirty;
-	uint8_t acts; /* compile.c: the enum policy_mode that was told; 0: no failure policy acts */
-	uint32_t position; /* in service->groups */
+	bool dirty : 1;
+	bool is_counted : 1; /* registry_group.c: under its mode */
+	uint8_t mode;        /* an enum policy_mode: who was served when it was last compiled */
+	uint32_t position;   /* in service->groups */
 	size_t n_members;
 	struct service *service;
 	struct group *dirty_next;
