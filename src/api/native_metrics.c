@@ -116,6 +116,20 @@ static void print_admins(struct page *page, const char *metric)
 			       registry_count_admin(page->api->registry, admin));
 }
 
+static void print_policies(struct page *page, const char *metric)
+{
+	for (enum policy_mode mode = POLICY_FIT; mode <= POLICY_LAST; mode++)
+		print_labelled(page, metric, "state", policy_mode_name(mode),
+			       registry_count_mode(page->api->registry, mode));
+}
+
+static void print_acting(struct page *page, const char *metric)
+{
+	for (enum policy_mode mode = POLICY_ALL; mode <= POLICY_LAST; mode++)
+		print_labelled(page, metric, "state", policy_mode_name(mode),
+			       registry_count_acting(page->api->registry, mode));
+}
+
 static void print_revision(struct page *page, const char *metric)
 {
 	print_value(page, metric, registry_revision(page->api->registry));
@@ -217,6 +231,10 @@ static const struct metric {
 	{ "rosterd_dns_answer_seconds", "histogram",
 	  "from reading a DNS query to its reply being sent", print_latency },
 	{ "rosterd_services", "gauge", "services registered", print_services },
+	{ "rosterd_policy_services", "gauge", "services registered, by who is served of each",
+	  print_policies },
+	{ "rosterd_policy_names", "gauge", "names on which a failure policy acts, by who is served",
+	  print_acting },
 	{ "rosterd_instances", "gauge", "instances registered, by status", print_statuses },
 	{ "rosterd_admin_instances", "gauge", "instances registered, by their admin state",
 	  print_admins },

@@ -226,37 +226,54 @@ static void compile_instance(struct compile *compile, const struct compile_zone 
 
 /* ---- Failure policies ---- */
 
-/* Tells once that a policy began to act on a group, or ended to; zones' filters do not count. */
+/*
+ * Notes who is served of a group, and tells once that a policy began to act on it, or ended to;
+ * zones' filters do not count.
+ */
 static void tell_policy(struct compile *compile, struct group *group)
 {
 	const struct service *service = group->service;
+	enum policy_mode mode, before = group->mode;
 	char text[COMPILE_GROUP_TEXT];
 	struct policy_tally tally;
-	enum policy_mode mode;
 	size_t n;
 
 	/* The service itself is told already. */
-	if (group->kind == GROUP_PROTOCOL && group->n_members == service->n_instances) {
-		group->acts = 0;
+	if (is_whole(group)) {
+		registry_set_mode(compile->registry, group, POLICY_FIT);
 		return;
 	}
-	if (!group->acts && service->failure == FAILURE_EMPTY && !service->panic_ppm)
+	if (group->kind != GROUP_ALL && !policy_is_acting(before) &&
+	    service->failure == FAILURE_EMPTY && !service->panic_ppm)
 		return;
 	tally = compile_set_count(NULL, group, &n);
 	mode = policy_choose(service, &tally);
-	if (!policy_is_acting(mode))
-		mode = 0;
-	if (mode == group->acts)
+	registry_set_mode(compile->registry, group, mode);
+	if (mode == before || (!policy_is_acting(mode) && !policy_is_acting(before)))
 		return;
-	group->acts = (uint8_t)mode;
-	if (mode)
+	if (policy_is_acting(mode))
 		counters_add(mode == POLICY_LAST ? &compile->counters->policy_last
 						 : &compile->counters->policy_all,
 			     1);
-	log_peer_event(mode ? LOG_WARNING : LOG_INFO, mode ? "policy-acts" : "policy-ends", "name",
+	log_peer_event(policy_is_acting(mode) ? LOG_WARNING : LOG_INFO,
+		       policy_is_acting(mode) ? "policy-acts" : "policy-ends", "name",
 		       compile_group_print(group, text), "policy", policy_mode_name(mode),
 		       "healthy", log_fmt("%zu", tally.n_serving), "of",
 		       log_fmt("%zu", tally.n_eligible), NULL);
+}
+
+/* The groups that compile_groups() looks at: a protocol may be all of its service, or no longer. */
+static void tell_policies(struct compile *compile, const struct service *service)
+{
+	const struct group *all = find_all(service);
+	bool with_all = all && all->dirty;
+
+	for (size_t i = 0; i < service->n_groups; i++) {
+		struct group *group = service->groups[i];
+
+		if (group->dirty || (with_all && group->kind == GROUP_PROTOCOL))
+			tell_policy(compile, group);
+	}
 }
 
 /* ---- Departures ---- */
@@ -368,9 +385,8 @@ static void compile_service(struct compile *compile, struct service *service, ui
 		if (until_ms != service->stable_until_ms)
 			refresh_groups(compile, zone, service, until_ms);
 	}
-	for (size_t i = 0; service->dirty_groups && i < service->n_groups; i++)
-		if (service->groups[i]->dirty)
-			tell_policy(compile, service->groups[i]);
+	if (service->dirty_groups)
+		tell_policies(compile, service);
 	if (service->dirty_groups || service->refresh)
 		registry_set_stable(compile->registry, service, until_ms, now_ms);
 }

@@ -34,6 +34,10 @@ enum policy_mode {
 	POLICY_LAST,  /* those that were fit last: none is now */
 };
 
+enum {
+	POLICY_MODES = POLICY_LAST + 1,
+};
+
 /* Counts one instance in. */
 void policy_count(struct policy_tally *tally, const struct instance *instance);
 

@@ -174,9 +174,10 @@ struct group {
 	uint32_t n_members;
 	enum group_kind kind : 8;
 	enum protocol protocol : 8; /* GROUP_PROTOCOL, GROUP_PORT */
-	bool dirty;
-	uint8_t acts; /* compile.c: the enum policy_mode that was told; 0: no failure policy acts */
-	char label[]; /* GROUP_TAG: tag, GROUP_PORT: port name, lower case; else empty */
+	bool dirty : 1;
+	bool is_counted : 1; /* registry_group.c: under its mode */
+	uint8_t mode;        /* an enum policy_mode: who was served when it was last compiled */
+	char label[];        /* GROUP_TAG: tag, GROUP_PORT: port name, lower case; else empty */
 };
 
 /* What a service serves when none of its instances is healthy. */

@@ -79,6 +79,16 @@ size_t registry_count_admin(const struct registry *registry, enum admin admin)
 	return registry->n_by_admin[admin];
 }
 
+size_t registry_count_mode(const struct registry *registry, enum policy_mode mode)
+{
+	return registry->n_by_mode[mode];
+}
+
+size_t registry_count_acting(const struct registry *registry, enum policy_mode mode)
+{
+	return registry->n_acting[mode];
+}
+
 uint64_t registry_revision(const struct registry *registry)
 {
 	return registry->revision;

@@ -15,6 +15,7 @@
 
 #include "base/counters.h"
 #include "model/events.h"
+#include "model/policy.h"
 
 struct registry;
 
@@ -135,6 +136,12 @@ size_t registry_count_services(const struct registry *registry);
 size_t registry_count_instances(const struct registry *registry);
 size_t registry_count_status(const struct registry *registry, enum status status);
 size_t registry_count_admin(const struct registry *registry, enum admin admin);
+/*
+ * As it was last compiled, whatever zones show: services by who is served for their own name, and
+ * groups of instances on which a failure policy acts.
+ */
+size_t registry_count_mode(const struct registry *registry, enum policy_mode mode);
+size_t registry_count_acting(const struct registry *registry, enum policy_mode mode);
 
 /* ---- For compile alone ---- */
 
@@ -164,6 +171,9 @@ void registry_touch_all(struct registry *registry);
  */
 void registry_set_stable(struct registry *registry, struct service *service,
 			 uint64_t stable_until_ms, uint64_t now_ms);
+
+/* Notes who is served of a group, for the counts; that ends when the group is freed. */
+void registry_set_mode(struct registry *registry, struct group *group, enum policy_mode mode);
 
 /* The DNS TTL of the service's records, seconds. */
 uint32_t registry_ttl_s(const struct registry *registry, const struct service *service);

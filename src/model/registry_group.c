@@ -70,6 +70,26 @@ static struct group *new_group(struct registry *registry, struct service *servic
 	return group;
 }
 
+/* A group enters (1) or leaves (-1) the counts, as it is. */
+static void tally(struct registry *registry, const struct group *group, int n)
+{
+	enum policy_mode mode = group->mode;
+
+	if (group->kind == GROUP_ALL)
+		registry->n_by_mode[mode] += (size_t)n;
+	if (policy_is_acting(mode))
+		registry->n_acting[mode] += (size_t)n;
+}
+
+void registry_set_mode(struct registry *registry, struct group *group, enum policy_mode mode)
+{
+	if (group->is_counted)
+		tally(registry, group, -1);
+	group->mode = (uint8_t)mode;
+	group->is_counted = true;
+	tally(registry, group, 1);
+}
+
 void registry_group_drop(struct registry *registry, struct group *group)
 {
 	struct service *service = group->service;
@@ -79,6 +99,8 @@ void registry_group_drop(struct registry *registry, struct group *group)
 		.protocol = group->protocol,
 	};
 
+	if (group->is_counted)
+		tally(registry, group, -1);
 	strcpy(key.label, group->label);
 	table_remove(registry->groups, registry_index_hash_group(registry, &key), group);
 	service->groups[group->position] = service->groups[--service->n_groups];

@@ -27,6 +27,8 @@ struct registry {
 	size_t n_services;                                /* with instances */
 	size_t n_ttl_checks;                              /* each may be in the heap */
 	size_t n_by_status[STATUSES], n_by_admin[ADMINS]; /* live instances */
+	/* Of the groups that are counted: services' own ones, and all on which a policy acts. */
+	size_t n_by_mode[POLICY_MODES], n_acting[POLICY_MODES];
 	struct service *dirty_first, **dirty_end;
 };
 

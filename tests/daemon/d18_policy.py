@@ -37,6 +37,11 @@ class Server:
         return re.search(rf"^{re.escape(line)} (\d+)$", self.daemon.http("GET", "/metrics")[1],
                          re.M).group(1)
 
+    def states(self):
+        """Services by who is served; "quiet" is drained and always empty."""
+        return {state: int(self.metric(f'rosterd_policy_services{{state="{state}"}}'))
+                for state in ("fit", "empty", "all", "panic", "last")}
+
 
 def check_drain(server):
     daemon = server.daemon
@@ -98,6 +103,8 @@ def check_failure(server):
     rows, said = server.why(f"name={NAME}")
     expect_equal(said["policy"], "all", said)
     expect_equal(rows["i1"], (True, "policy all: reported critical"), rows)
+    expect_equal(server.states(), {"fit": 0, "empty": 1, "all": 1, "panic": 0, "last": 0}, "all")
+    expect_equal(server.metric('rosterd_policy_names{state="all"}'), "3", "the tags have names too")
 
     # The last one to be healthy, by far.
     server.beat("i2", "passing")
@@ -106,9 +113,11 @@ def check_failure(server):
     reply = daemon.dig(NAME, "A")
     expect_equal(reply.data("A"), ["10.0.0.2"], "the last healthy one")
     expect("EDE: 3 (Stale Answer)" in reply.text, reply.text)
+    expect_equal(server.states(), {"fit": 0, "empty": 1, "all": 0, "panic": 0, "last": 1}, "last")
 
     server.put("policy", {"failure": "empty"})
     expect_equal(daemon.addresses(NAME), [], "none")
+    expect_equal(server.states(), {"fit": 0, "empty": 2, "all": 0, "panic": 0, "last": 0}, "empty")
     server.put("policy", {"panic_threshold": 0.5})
     server.beat("i1", "passing")
     expect_equal(len(daemon.addresses(NAME)), 3, "one of three is a panic")

@@ -25,7 +25,7 @@ FAMILIES = {
         access_denied registrations heartbeats deregistrations store_commits store_commit_seconds
         store_copy_errors expiries changes_refused pauses_credited checks checks_not_run policy_acts
         names_published reloads service_file_reads limit_hit""",
-    "gauge": """services instances admin_instances revision watchers store_degraded store_bytes
+    "gauge": """services policy_services policy_names instances admin_instances revision watchers store_degraded store_bytes
         service_files services_dir_refused build_info""",
     "histogram": "dns_answer_seconds control_round_seconds",
 }
@@ -38,7 +38,8 @@ PROCESS = {
 LABELS = {
     "protocol": r"udp|tcp|tls", "type": r"[A-Z]{1,6}|other|none", "rcode": r"[A-Z]+",
     "reason": r"not-a-query|oversize|rate-limit|send|unknown|forbidden",
-    "state": r"begun|done|new|valid|good|bad|auto|up|down|drain",
+    "state": r"begun|done|new|valid|good|bad|auto|up|down|drain|"
+             r"fit|empty|all|panic|last",
     "code": r"[2345]xx|400|404|409|503|507", "result": r"pass|warn|fail|done|failed|ok|error|good|bad",
     "serve": r"all|last",
     "status": r"passing|warning|critical", "version": r"[\w.~+-]+", "limit": r"[a-z-]+",

@@ -343,8 +343,30 @@ static void compare_rest(struct play *play, const struct reference_zone *zone)
 	ask(play, zone, "A", "unknown");
 }
 
+/* What /metrics says of who is served. */
+static void compare_counts(struct play *play)
+{
+	struct reference_counts counts;
+	char text[100];
+
+	reference_count(&play->reference, &counts);
+	for (enum policy_mode mode = POLICY_FIT; mode <= POLICY_LAST; mode++) {
+		const size_t services = registry_count_mode(play->world.registry, mode);
+		const size_t acting = registry_count_acting(play->world.registry, mode);
+
+		if (services == counts.services[mode] &&
+		    acting == (policy_is_acting(mode) ? counts.groups[mode] : 0))
+			continue;
+		snprintf(text, sizeof(text), "%s: %zu services, %zu groups instead of %zu, %zu",
+			 policy_mode_name(mode), services, acting, counts.services[mode],
+			 counts.groups[mode]);
+		fail(play, text);
+	}
+}
+
 static void compare_all(struct play *play)
 {
+	compare_counts(play);
 	play->n_names = 0;
 	for (unsigned z = 0; z < REFERENCE_ZONES; z++) {
 		const struct reference_zone *const zone = &play->reference.zones[z];

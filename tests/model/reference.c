@@ -487,8 +487,8 @@ struct members {
 	const struct reference_instance *all[REFERENCE_INSTANCES];
 };
 
-/* By the policy of the service: see "Health" in rosterd(8). Returns the Extended DNS Error. */
-static int serve(const struct reference *reference, struct members *members)
+/* By the policy of the service: see "Health" in rosterd(8). Of nobody all are fit. */
+static enum policy_mode serve(const struct reference *reference, struct members *members)
 {
 	const struct reference_policy *policy;
 	size_t n_eligible = 0, n_fit = 0, n = 0;
@@ -496,7 +496,7 @@ static int serve(const struct reference *reference, struct members *members)
 	bool all, last;
 
 	if (members->n == 0)
-		return -1;
+		return POLICY_FIT;
 	policy = &reference->policies[members->all[0]->registration.service];
 	for (size_t i = 0; i < members->n; i++) {
 		n_eligible += is_eligible(members->all[i]);
@@ -520,8 +520,73 @@ static int serve(const struct reference *reference, struct members *members)
 	}
 	members->n = n;
 	if (last)
-		return 3;
-	return all || n == 0 ? 0 : -1;
+		return POLICY_LAST;
+	if (n == 0)
+		return POLICY_EMPTY;
+	if (!all)
+		return POLICY_FIT;
+	return n_fit == 0 && policy->failure == FAILURE_ALL ? POLICY_ALL : POLICY_PANIC;
+}
+
+/* The Extended DNS Error that says so; -1: none. */
+static int error_of(enum policy_mode mode)
+{
+	if (mode == POLICY_FIT)
+		return -1;
+	return mode == POLICY_LAST ? 3 : 0;
+}
+
+/* ---- How many are served how ---- */
+
+enum {
+	FIRST_TAG = 3, /* behind all, TCP and UDP */
+	FIRST_PORT = FIRST_TAG + REFERENCE_TAGS,
+	GROUPS = FIRST_PORT + 2 * REFERENCE_PORTS,
+};
+
+static bool is_in_group(const struct reference_instance *instance, unsigned group)
+{
+	if (group == 0)
+		return true;
+	if (group < FIRST_TAG)
+		return instance->registration.is_udp == (group == 2);
+	if (group < FIRST_PORT)
+		return has_tag(instance, reference_tags[group - FIRST_TAG]);
+	group -= FIRST_PORT;
+	return instance->registration.is_udp == (group % 2 == 1) &&
+	       named_port(&instance->registration, reference_ports[group / 2]);
+}
+
+static struct members find_group(const struct reference *reference, unsigned service,
+				 unsigned group)
+{
+	struct members members = { .n = 0 };
+
+	for (unsigned i = 0; i < REFERENCE_INSTANCES; i++)
+		if (is_of(&reference->instances[i], service) &&
+		    is_in_group(&reference->instances[i], group))
+			members.all[members.n++] = &reference->instances[i];
+	return members;
+}
+
+void reference_count(const struct reference *reference, struct reference_counts *counts)
+{
+	memset(counts, 0, sizeof(*counts));
+	for (unsigned s = 0; s < REFERENCE_SERVICES; s++) {
+		unsigned n_all = count(reference, s);
+
+		for (unsigned group = 0; n_all && group < GROUPS; group++) {
+			struct members members = find_group(reference, s, group);
+			bool is_whole = group > 0 && group < FIRST_TAG && members.n == n_all;
+
+			if (is_whole || members.n == 0)
+				continue;
+			enum policy_mode mode = serve(reference, &members);
+
+			counts->services[mode] += group == 0;
+			counts->groups[mode]++;
+		}
+	}
 }
 
 /* ---- Records ---- */
@@ -719,7 +784,7 @@ void reference_ask(const struct reference *reference, const struct reference_zon
 	}
 	answer->exists |= kind != PART_NONE;
 	if (kind != PART_OWN)
-		answer->ede = serve(reference, &members);
+		answer->ede = error_of(serve(reference, &members));
 	if (kind == PART_SRV && strcmp(type, "SRV") != 0)
 		members.n = 0;
 	put_records(reference, &members, zone->origin, type,

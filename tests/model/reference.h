@@ -8,7 +8,7 @@
 #ifndef ROSTERD_TESTS_REFERENCE_H
 #define ROSTERD_TESTS_REFERENCE_H
 
-#include "model/record.h"
+#include "model/policy.h"
 
 enum {
 	REFERENCE_SERVICES = 3,
@@ -118,6 +118,15 @@ int reference_probe(struct reference *reference, unsigned service, const char *i
 
 /* Time passes. */
 void reference_advance(struct reference *reference, uint64_t ms);
+
+/*
+ * Of how many services, and of how many groups of instances that share a name in any zone, who is
+ * served; a protocol that all instances of a service have is no group of its own.
+ */
+struct reference_counts {
+	size_t services[POLICY_MODES], groups[POLICY_MODES];
+};
+void reference_count(const struct reference *reference, struct reference_counts *counts);
 
 /*
  * What a zone says of a name below its apex, such as "_http._tcp.pay", and a type.

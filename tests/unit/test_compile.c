@@ -509,6 +509,98 @@ START_TEST(a_policy_that_acts_is_counted_once)
 }
 END_TEST
 
+/* Services by who is served, in the order of enum policy_mode; 5 digits. */
+static size_t services(void)
+{
+	size_t digits = 0;
+
+	for (enum policy_mode mode = POLICY_FIT; mode <= POLICY_LAST; mode++)
+		digits = digits * 10 + registry_count_mode(world.registry, mode);
+	return digits;
+}
+
+/* Names on which a policy acts: all, panic, last. */
+static size_t names(void)
+{
+	return registry_count_acting(world.registry, POLICY_ALL) * 100 +
+	       registry_count_acting(world.registry, POLICY_PANIC) * 10 +
+	       registry_count_acting(world.registry, POLICY_LAST);
+}
+
+START_TEST(services_are_counted_by_who_is_served)
+{
+	ck_assert_uint_eq(services(), 0);
+	add("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80,\"tags\":[\"t\"]}");
+	add("{\"name\":\"a\",\"id\":\"y\",\"ip\":\"10.0.0.2\",\"port\":80}");
+	add("{\"name\":\"b\",\"id\":\"z\",\"ip\":\"10.0.0.3\",\"port\":80}");
+	ck_assert_uint_eq(services(), 20000);
+	beat("x", "critical");
+	ck_assert_uint_eq(services(), 20000);
+	beat("y", "critical");
+	ck_assert_uint_eq(services(), 11000);
+	ck_assert_uint_eq(names(), 0);
+	/* The tag has a name as well. */
+	ck_assert_int_eq(policy("{\"failure\":\"all\"}"), 200);
+	ck_assert_uint_eq(services(), 10100);
+	ck_assert_uint_eq(names(), 200);
+	ck_assert_int_eq(policy("{\"failure\":\"last\"}"), 200);
+	ck_assert_uint_eq(services(), 10001);
+	ck_assert_uint_eq(names(), 2);
+	world_restart(&world);
+	ck_assert_uint_eq(services(), 10001);
+	ck_assert_uint_eq(names(), 2);
+	ck_assert_int_eq(policy("{\"failure\":\"empty\",\"panic_threshold\":0.6}"), 200);
+	beat("x", "passing");
+	ck_assert_uint_eq(services(), 10010);
+	ck_assert_uint_eq(names(), 10);
+	/* Zones come, filter and go: who is served in any of them is not the question. */
+	add_zone("other.test", NULL, "t");
+	ck_assert_uint_eq(services(), 10010);
+	world_drop_zone(&world, "other.test");
+	ck_assert_uint_eq(services(), 10010);
+	ck_assert_int_eq(drop("a", "y"), 200);
+	ck_assert_uint_eq(services(), 20000);
+	ck_assert_int_eq(drop("a", "x"), 200);
+	ck_assert_uint_eq(services(), 10000);
+	ck_assert_int_eq(drop("b", "z"), 200);
+	ck_assert_uint_eq(services(), 0);
+	ck_assert_uint_eq(names(), 0);
+}
+END_TEST
+
+START_TEST(who_was_taken_out_serves_nothing)
+{
+	add("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80,\"lease\":\"9s\"}");
+	ck_assert_int_eq(policy("{\"failure\":\"all\"}"), 200);
+	ck_assert_int_eq(world_admin(&world, "a", "x", "{\"state\":\"down\"}", text), 200);
+	ck_assert_uint_eq(services(), 1000);
+	ck_assert_int_eq(world_admin(&world, "a", "x", "{\"state\":\"auto\"}", text), 200);
+	ck_assert_uint_eq(services(), 10000);
+	world_advance(&world, 10000);
+	ck_assert_uint_eq(services(), 0);
+}
+END_TEST
+
+START_TEST(a_protocol_that_is_no_longer_all_of_its_service)
+{
+	add("{\"name\":\"a\",\"id\":\"x\",\"ip\":\"10.0.0.1\",\"port\":80}");
+	ck_assert_int_eq(policy("{\"failure\":\"all\"}"), 200);
+	beat("x", "critical");
+	ck_assert_uint_eq(names(), 100);
+	/* Now the service is fit, and _a._tcp is not. */
+	add("{\"name\":\"a\",\"id\":\"y\",\"ip\":\"10.0.0.2\",\"port\":80,"
+	    "\"protocol\":\"udp\"}");
+	ck_assert_uint_eq(services(), 10000);
+	ck_assert_uint_eq(names(), 100);
+	ck_assert_uint_eq(world.control.policy_all, 2);
+	ck_assert_int_eq(drop("a", "y"), 200);
+	ck_assert_uint_eq(services(), 100);
+	ck_assert_uint_eq(names(), 100);
+	beat("x", "passing");
+	ck_assert_uint_eq(names(), 0);
+}
+END_TEST
+
 START_TEST(who_leaves_and_is_gone_in_one_round)
 {
 	const struct change drain = {
@@ -584,6 +676,9 @@ int main(void)
 	tcase_add_test(tcase, ttl_knows_when_a_reported_status_no_longer_holds);
 	tcase_add_test(tcase, bad_zone_changes_nothing);
 	tcase_add_test(tcase, a_policy_that_acts_is_counted_once);
+	tcase_add_test(tcase, services_are_counted_by_who_is_served);
+	tcase_add_test(tcase, who_was_taken_out_serves_nothing);
+	tcase_add_test(tcase, a_protocol_that_is_no_longer_all_of_its_service);
 	tcase_add_test(tcase, who_leaves_and_is_gone_in_one_round);
 	tcase_add_test(tcase, who_leaves_was_named_by_what_it_no_longer_has);
 	suite_add_tcase(suite, tcase);
