@@ -16,8 +16,11 @@
 
 struct json_t;
 
-/* Once, before anything else of this: JSON gets its memory from base/pool.h. */
-void codec_use_pool(void);
+/*
+ * Once, before anything else of this, and for one thread: where JSON gets its memory. Only then is
+ * it always said as such where there is none.
+ */
+void codec_use_memory(void *(*alloc)(size_t size), void (*release)(void *thing));
 
 /* Parses a body. NULL with the reason. The caller calls json_decref(). */
 struct json_t *codec_load(const char *body, size_t body_len, struct codec_error *error);

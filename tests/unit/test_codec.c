@@ -71,6 +71,40 @@ START_TEST(refuses_what_is_no_json)
 }
 END_TEST
 
+static size_t n_left; /* allocations that succeed */
+
+static void *alloc_few(size_t size)
+{
+	if (n_left == 0)
+		return NULL;
+	n_left--;
+	return malloc(size);
+}
+
+START_TEST(without_memory_it_is_not_called_invalid)
+{
+	static const char body[] = "{\"name\":\"payment-of-the-north\",\"port\":12345678901,"
+				   "\"share\":0.12345678901234567890,\"tags\":[\"\\u00fc\",null]}";
+	json_t *json = load(body), *again = NULL;
+	size_t n = 0;
+
+	codec_use_memory(alloc_few, free);
+	while (!again) {
+		ck_assert_uint_lt(n, 1000);
+		n_left = n++;
+		again = codec_load(body, strlen(body), &error);
+		ck_assert_msg(again || error.no_memory, "%zu: %s", n, error.message);
+	}
+	ck_assert_uint_gt(n, 10);
+	ck_assert(json_equal(json, again));
+	json_decref(again);
+	json_decref(json);
+	n_left = 100;
+	ck_assert_ptr_null(codec_load("{'a'}", 5, &error));
+	ck_assert(!error.no_memory);
+}
+END_TEST
+
 /* `n` arrays in one another. */
 static json_t *nested(size_t n)
 {
@@ -771,6 +805,7 @@ int main(void)
 
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, refuses_what_is_no_json);
+	tcase_add_test(tcase, without_memory_it_is_not_called_invalid);
 	tcase_add_test(tcase, bounds_the_depth);
 	tcase_add_test(tcase, brackets_in_strings_are_not_depth);
 	tcase_add_test(tcase, a_short_registration_has_defaults);
