@@ -62,6 +62,8 @@ static json_t *load(const char *body, size_t body_len, json_error_t *reason,
 		error->too_deep = true;
 		return NULL;
 	}
+	if (!codec_field_check_start(&at, body, body_len))
+		return NULL;
 	/* Short of memory, the library calls a token invalid, or even cuts it. */
 	has_failed = false;
 	json = json_loadb(body, body_len, JSON_REJECT_DUPLICATES, reason);
@@ -69,6 +71,9 @@ static json_t *load(const char *body, size_t body_len, json_error_t *reason,
 		json_decref(json);
 		json = NULL;
 		codec_field_refuse_memory(&at);
+	} else if (!json && json_error_code(reason) == json_error_null_character) {
+		/* The library would name a flag of its own. */
+		strcpy(reason->text, "\"\\u0000\" is not allowed in a string");
 	}
 	return json;
 }

@@ -105,6 +105,16 @@ START_TEST(without_memory_it_is_not_called_invalid)
 }
 END_TEST
 
+START_TEST(says_what_is_wrong_in_its_own_words)
+{
+	ck_assert_ptr_null(codec_load("{\"a\":\"\\u0000\"}", 14, &error));
+	ck_assert_str_eq(error.message, "no valid JSON: line 1, column 13: \"\\u0000\" is not "
+					"allowed in a string");
+	ck_assert_ptr_null(codec_load("\xef\xbb\xbf{}", 5, &error));
+	ck_assert_ptr_nonnull(strstr(error.message, "byte order mark"));
+}
+END_TEST
+
 /* `n` arrays in one another. */
 static json_t *nested(size_t n)
 {
@@ -806,6 +816,7 @@ int main(void)
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, refuses_what_is_no_json);
 	tcase_add_test(tcase, without_memory_it_is_not_called_invalid);
+	tcase_add_test(tcase, says_what_is_wrong_in_its_own_words);
 	tcase_add_test(tcase, bounds_the_depth);
 	tcase_add_test(tcase, brackets_in_strings_are_not_depth);
 	tcase_add_test(tcase, a_short_registration_has_defaults);
