@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WALL_MS UINT64_C(1750000000500)
+
 static struct codec_error error;
 
 static json_t *load(const char *text)
@@ -688,7 +690,7 @@ START_TEST(prints_an_instance)
 	json_t *json, *seen;
 
 	instance.checks = checks;
-	json = codec_instance_json(&instance, 30000);
+	json = codec_instance_json(&instance, 30000, WALL_MS);
 	ck_assert_ptr_nonnull(json);
 	ck_assert_str_eq(text_of(json, "service"), "payment");
 	ck_assert_str_eq(text_of(json, "id"), "a");
@@ -733,7 +735,7 @@ START_TEST(prints_checks)
 	char *text;
 
 	instance.checks = checks;
-	json = codec_instance_json(&instance, 30000);
+	json = codec_instance_json(&instance, 30000, WALL_MS);
 	ck_assert_ptr_nonnull(json);
 	seen = json_array_get(json_object_get(json, "checks"), 0);
 	ck_assert_str_eq(text_of(seen, "method"), "HEAD");
@@ -771,10 +773,37 @@ START_TEST(prints_the_longest_output_whole)
 	/* Two octets each, so that a cut in the wrong place is no UTF-8 any more. */
 	for (size_t i = 0; i + 2 < sizeof(output); i += 2)
 		memcpy(output + i, "\xc3\xbc", 3);
-	json = codec_instance_json(&instance, 1);
+	json = codec_instance_json(&instance, 1, WALL_MS);
 	ck_assert_ptr_nonnull(json);
 	ck_assert_ptr_nonnull(strstr(text_of(json, "reason"), output));
 	json_decref(json);
+	record_registration_free(registration);
+}
+END_TEST
+
+START_TEST(says_when_one_that_is_out_is_safe_to_stop)
+{
+	struct registration *registration = registration_of("");
+	struct instance instance = { .registration = registration, .safe_after_ms = 1500 };
+
+	for (int admin = ADMIN_AUTO; admin <= ADMIN_DRAIN; admin++) {
+		bool is_out = admin == ADMIN_DOWN || admin == ADMIN_DRAIN;
+		json_t *json;
+
+		instance.admin = admin;
+		json = codec_instance_json(&instance, 1000, WALL_MS);
+		ck_assert(!json_object_get(json, "safe_after") == !is_out);
+		if (is_out) {
+			ck_assert_double_eq(json_real_value(json_object_get(json, "safe_after")),
+					    1750000001);
+			ck_assert_double_eq(json_real_value(json_object_get(json, "safe_after_s")),
+					    0.5);
+		}
+		json_decref(json);
+		json = codec_instance_json(&instance, 1500, WALL_MS);
+		ck_assert_ptr_null(json_object_get(json, "safe_after"));
+		json_decref(json);
+	}
 	record_registration_free(registration);
 }
 END_TEST
@@ -789,7 +818,7 @@ START_TEST(prints_instances_by_id)
 				   .answer_limit = 7,
 				   .n_instances = 2,
 				   .instances = instances };
-	json_t *json = codec_service_json(&service, 1), *list;
+	json_t *json = codec_service_json(&service, 1, WALL_MS), *list;
 
 	ck_assert_ptr_nonnull(json);
 	list = json_object_get(json, "instances");
@@ -838,6 +867,7 @@ int main(void)
 	tcase_add_test(tcase, prints_an_instance);
 	tcase_add_test(tcase, prints_checks);
 	tcase_add_test(tcase, prints_the_longest_output_whole);
+	tcase_add_test(tcase, says_when_one_that_is_out_is_safe_to_stop);
 	tcase_add_test(tcase, prints_instances_by_id);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
