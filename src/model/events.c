@@ -139,6 +139,7 @@ static int describe(struct place *place, const struct instance *instance)
 	event->id = place->text;
 	event->label = same ? place->text : place->text + id_size;
 	event->status = instance->status;
+	event->admin = instance->admin;
 	event->address = registration->address;
 	event->port = registration->port;
 	event->priority = registration->priority;

@@ -240,7 +240,8 @@ function logEvent(event) {
 	const { service, id } = event;
 	const isOfStatus = ["registered", "updated", "status"].includes(event.event);
 	const state = isOfStatus ? event.status : "unknown";
-	const what = event.event === "status" ? stateWord(event.status) : event.event;
+	const what = event.event === "status" ? stateWord(event.status)
+		: event.event === "admin" ? `admin: ${event.admin}` : event.event;
 	const time = new Date();
 	const line = el("li", {}, el("button", { type: "button",
 		onclick: () => open(service, id ?? null, true) },

@@ -152,15 +152,20 @@ def check_drain(tool):
 def check_watch(tool):
     daemon = tool.daemon
     revision = daemon.http("GET", "/registry/services")[1]["revision"]
-    people = tool.start("watch", "--since", str(revision), "--count", "2")
+    people = tool.start("watch", "--since", str(revision), "--count", "4")
     programs = tool.start("watch", "--json", "--service", "web", "--since", str(revision))
     daemon.register(name="other", id="o", ip="10.0.3.1", port=1)
     daemon.register(name="web", id="w", ip="10.0.1.1", port=1, weight=7)
+    for state in ("up", "auto"):
+        daemon.http("PUT", "/registry/services/web/instances/w/admin", {"state": state})
     out, err = people.communicate(timeout=20)
     expect("registered  other  o" in out and "updated  web  w" in out and
-           out.count("\n") == 2, out + err)
+           "weight 7  admin up\n" in out and "weight 7  admin auto\n" in out and
+           out.count("\n") == 4 and out.count("  admin  ") == 2, out + err)
     first = json.loads(programs.stdout.readline())
     expect_equal((first["event"], first["service"], first["weight"]), ("updated", "web", 7), first)
+    decided = [json.loads(programs.stdout.readline()) for _ in range(2)]
+    expect_equal([one["admin"] for one in decided], ["up", "auto"], decided)
 
     # The server goes and comes. It may not know any more what was missed; then that is said, and
     # from the revision that is said on nothing is missed.
