@@ -312,6 +312,17 @@ def check_transfer(tool):
     other.daemon.stop()
 
 
+def has_terminals():
+    """Not where nobody has mounted /dev/pts, as in a bare chroot."""
+    try:
+        for end in pty.openpty():
+            os.close(end)
+    except OSError as reason:
+        print(f"no terminal can be had ({reason}): what is shown on one is left out")
+        return False
+    return True
+
+
 def run_on_terminal(tool, *words, text=None, interrupt=None, status=0):
     """Standard output and what a terminal got on standard error; an interrupt as soon as it has
     got that."""
@@ -558,7 +569,8 @@ def main():
     check_watch(tool)
     check_server(tool)
     check_transfer(tool)
-    check_progress(tool)
+    if has_terminals():
+        check_progress(tool)
     check_many(tool)
     check_strip(tool)
     check_conf(tool)
