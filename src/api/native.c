@@ -9,6 +9,7 @@
 #include "api/native_write.h"
 #include "api/ui.h"
 #include "api/watch.h"
+#include "base/clock.h"
 #include "model/codec.h"
 
 #include <jansson.h>
@@ -78,13 +79,15 @@ static json_t *services_json(const struct service **sorted, size_t n, const char
 			     uint64_t now_ms, const char **next)
 {
 	json_t *services = json_array();
+	uint64_t wall_ms = clock_wall_ms();
 	size_t n_instances = 0, i = 0;
 
 	*next = NULL;
 	while (i < n && *after && strcmp(sorted[i]->name, after) <= 0)
 		i++;
 	for (; i < n; i++) {
-		if (json_array_append_new(services, codec_service_json(sorted[i], now_ms))) {
+		if (json_array_append_new(services,
+					  codec_service_json(sorted[i], now_ms, wall_ms))) {
 			json_decref(services);
 			return NULL;
 		}
@@ -132,7 +135,7 @@ static void handle_service(struct api *api, const struct api_request *request,
 
 	(void)request;
 	if (service)
-		api_reply_json(reply, 200, codec_service_json(service, now_ms));
+		api_reply_json(reply, 200, codec_service_json(service, now_ms, clock_wall_ms()));
 	else
 		api_reply_error(reply, 404, NULL, "no such service");
 }
@@ -146,7 +149,7 @@ static void handle_instance(struct api *api, const struct api_request *request,
 
 	(void)request;
 	if (instance)
-		api_reply_json(reply, 200, codec_instance_json(instance, now_ms));
+		api_reply_json(reply, 200, codec_instance_json(instance, now_ms, clock_wall_ms()));
 	else
 		api_reply_error(reply, 404, NULL, service ? "no such instance" : "no such service");
 }

@@ -57,15 +57,6 @@ static bool put_instance(json_t *said, const struct instance *instance)
 		put(said, "health", json_string(health_status_name(instance->status))));
 }
 
-/* Answers that name it may be in use until then; for somebody's clock and for a timer. */
-static bool put_safe_after(json_t *said, const struct instance *instance, uint64_t now_ms)
-{
-	uint64_t left_ms = instance->safe_after_ms > now_ms ? instance->safe_after_ms - now_ms : 0;
-
-	return put(said, "safe_after", json_real((double)(clock_wall_ms() + left_ms) / 1000)) &&
-	       put(said, "safe_after_s", json_real((double)left_ms / 1000));
-}
-
 /* Who leaves has left when this is said: only then is the last answer known. */
 static bool put_admin(struct api *api, json_t *said, const struct instance *instance,
 		      enum admin admin, uint64_t now_ms)
@@ -74,7 +65,8 @@ static bool put_admin(struct api *api, json_t *said, const struct instance *inst
 		return false;
 	if (admin != ADMIN_DOWN && admin != ADMIN_DRAIN)
 		return true;
-	return api->publish(api->cookie) && put_safe_after(said, instance, now_ms);
+	return api->publish(api->cookie) &&
+	       codec_put_safe_after(said, instance, now_ms, clock_wall_ms());
 }
 
 /* What there is to say of a change that was applied. */

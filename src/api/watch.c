@@ -173,6 +173,8 @@ static bool put_instance(json_t *json, const struct event *event)
 	return put(json, "id", json_string(event->id)) &&
 	       put(json, "name", json_string(event->label)) &&
 	       put(json, "status", json_string(health_status_name(event->status))) &&
+	       (event->kind != EVENT_ADMIN ||
+		put(json, "admin", json_string(record_admin_name(event->admin)))) &&
 	       put_address(json, &event->address) && put(json, "port", json_integer(event->port)) &&
 	       put(json, "priority", json_integer(event->priority)) &&
 	       put(json, "weight", json_integer(event->weight));

@@ -9,6 +9,8 @@
 #include "app/zones.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pool.h"
+#include "base/sanitize.h"
 #include "model/codec.h"
 
 #include <event2/event.h>
@@ -214,7 +216,7 @@ static int new_model(struct control *control)
 	uint64_t revision = revision_first(control->revision) + 1;
 
 	set_identity(control);
-	codec_use_pool();
+	codec_use_memory(SANITIZE_MALLOC ? malloc : pool_alloc, SANITIZE_MALLOC ? free : pool_free);
 	control->base = event_base_new();
 	control->results = queue_new();
 	control->notes = queue_new();

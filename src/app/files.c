@@ -268,9 +268,16 @@ static void pick(struct files *files)
 	files->definition = 0;
 	files->n_read++;
 	files->phase = DECODE;
-	if (files_read_open(&files->read, files->dir, file->name, message, sizeof(message)) !=
+	if (files_read_open(&files->read, files->dir, file->name, message, sizeof(message)) ==
 	    FILES_READ_MORE)
+		return;
+	if (files_dir_has(files->dir, file->name)) {
 		refuse_file(files, FILES_BLOCKED, message);
+		return;
+	}
+	/* Removed since the directory was listed: the next list tells, if it is to be believed. */
+	file->state = FILES_BLOCKED;
+	close_file(files);
 }
 
 static void decode(struct files *files)

@@ -101,6 +101,16 @@ void files_dir_free(struct files_list *list)
 	*list = (struct files_list){ .n = 0 };
 }
 
+bool files_dir_has(const char *directory, const char *name)
+{
+	char *path = files_dir_path(directory, name);
+	struct stat status;
+	bool is_gone = path && lstat(path, &status) < 0 && errno == ENOENT;
+
+	free(path);
+	return !is_gone;
+}
+
 static bool same_time(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;

@@ -38,6 +38,9 @@ void files_dir_free(struct files_list *list);
  */
 bool files_dir_same(const char *directory, const char *name, struct files_signature *signature);
 
+/* Whether the directory has that name, wherever it leads to; yes if that cannot be told. */
+bool files_dir_has(const char *directory, const char *name);
+
 /* "directory/name"; NULL when out of memory. */
 char *files_dir_path(const char *directory, const char *name);
 

@@ -254,6 +254,48 @@ static void wait_drained(const struct call *call, double left_s)
 	term_progress_end();
 }
 
+/* What a drained instance still has to wait by what is known of it now; 0: nothing. */
+static enum exit_status judge_drained(const struct call *call, const json_t *instance,
+				      double *left_s)
+{
+	const char *admin = field_text(instance, "admin", "");
+
+	*left_s = field_real(instance, "safe_after_s", 0);
+	if (strcmp(admin, "drain") == 0 || strcmp(admin, "down") == 0)
+		return EXIT_OK;
+	term_say("%s %s is not drained any more: somebody has set it to \"%s\"", call->words[0],
+		 call->words[1], admin);
+	return EXIT_REFUSED;
+}
+
+/*
+ * Looks again: a decision meanwhile, or a new start of the server, may have put the moment off. One
+ * that has gone is handed out by nobody; who may not look goes by what the drain said.
+ */
+static enum exit_status look_again(const struct call *call, double *left_s)
+{
+	char *path = call_instance_path(call->words[0], call->words[1], "");
+	const struct http_request request = { .method = "GET", .path = path };
+	enum exit_status status = EXIT_OK;
+	struct http_reply reply;
+	json_t *json = NULL;
+
+	*left_s = 0;
+	if (!path)
+		return call_no_memory();
+	http_call(call->http, &request, &reply);
+	if (reply.status == 200 && reply.body.len)
+		json = json_loadb(reply.body.data, reply.body.len, 0, NULL);
+	if (json)
+		status = judge_drained(call, json, left_s);
+	else if (reply.status != 404 && reply.status != 403)
+		status = call_explain(call, &reply);
+	json_decref(json);
+	http_reply_fini(&reply);
+	free(path);
+	return status;
+}
+
 int change_drain(const struct call *call)
 {
 	enum exit_status status;
@@ -263,8 +305,14 @@ int change_drain(const struct call *call)
 
 	if (!json)
 		return status;
-	if (waits && left_s > 0)
-		wait_drained(call, left_s < DAY_S ? left_s : DAY_S);
+	for (double more_s = left_s; waits && more_s > 0 && status == EXIT_OK;) {
+		wait_drained(call, more_s < DAY_S ? more_s : DAY_S);
+		status = look_again(call, &more_s);
+	}
+	if (status != EXIT_OK) {
+		json_decref(json);
+		return status;
+	}
 	if (call->json)
 		return call_print(json);
 	if (waits)

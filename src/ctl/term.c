@@ -3,6 +3,7 @@
 
 #include "ctl/text.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include <unistd.h>
 
 static bool has_colors;
-static bool has_progress; /* a progress line stands there */
+static volatile sig_atomic_t has_progress; /* a progress line stands there */
 
 bool term_init(const char *when)
 {
@@ -53,13 +54,35 @@ enum term_color term_status_color(const char *status)
 	return TERM_PLAIN;
 }
 
+#define WIPE "\r\033[K"
+
+/* The signal's default comes after it. */
+static void on_interrupt(int number)
+{
+	if (has_progress && write(STDERR_FILENO, WIPE, sizeof(WIPE) - 1) < 0)
+		has_progress = false;
+	raise(number);
+}
+
+/* A shell's prompt is not to stand behind the line. */
+static void catch_interrupt(void)
+{
+	struct sigaction wipe = { .sa_handler = on_interrupt,
+				  .sa_flags = SA_RESETHAND | SA_NODEFER },
+			 before;
+
+	if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+		sigaction(SIGINT, &wipe, NULL);
+}
+
 void term_progress(const char *format, ...)
 {
 	va_list args;
 
 	if (!isatty(STDERR_FILENO))
 		return;
-	fputs("\r\033[K", stderr);
+	catch_interrupt();
+	fputs(WIPE, stderr);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
@@ -70,7 +93,7 @@ void term_progress(const char *format, ...)
 void term_progress_end(void)
 {
 	if (has_progress)
-		fputs("\r\033[K", stderr);
+		fputs(WIPE, stderr);
 	fflush(stderr);
 	has_progress = false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * term: the terminal, if there is one: colours on standard output, and a progress line on standard
- * error that the next message wipes away. One per process.
+ * error that the next message, or an interrupt (SIGINT), wipes away. One per process.
  */
 #ifndef ROSTERD_CTL_TERM_H
 #define ROSTERD_CTL_TERM_H

@@ -39,11 +39,14 @@ static void put_time(struct buf *line)
 	buf_print(line, "%s%s%s  ", term_color(TERM_DIM), text, term_color(TERM_PLAIN));
 }
 
-/* "12:03:04  registered  payment  a  passing  10.0.0.1:80  weight 100" */
+/*
+ * "12:03:04  registered  payment  a  passing  10.0.0.1:80  weight 100", and at the end of what an
+ * operator decided "  admin drain".
+ */
 static void print_event(const json_t *json)
 {
 	const char *status = field_text(json, "status", ""), *id = field_text(json, "id", NULL);
-	const char *ip = field_text(json, "ip", "");
+	const char *ip = field_text(json, "ip", ""), *admin = field_text(json, "admin", NULL);
 	struct buf line;
 
 	buf_init(&line);
@@ -61,6 +64,11 @@ static void print_event(const json_t *json)
 		buf_print(&line, "%s:%lld  weight %lld", strchr(ip, ':') ? "]" : "",
 			  (long long)field_int(json, "port", 0),
 			  (long long)field_int(json, "weight", 0));
+		if (admin) {
+			buf_print(&line, "  admin %s", term_color(term_status_color(admin)));
+			text_put_safe(&line, admin);
+			buf_print(&line, "%s", term_color(TERM_PLAIN));
+		}
 	}
 	if (!line.failed)
 		printf("%s\n", line.data);

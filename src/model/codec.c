@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "model/codec.h"
 
-#include "base/pool.h"
-#include "base/sanitize.h"
 #include "model/codec_check.h"
 #include "model/codec_field.h"
 #include "model/record_text.h"
@@ -13,10 +11,21 @@
 
 /* ---- Loading ---- */
 
-void codec_use_pool(void)
+static void *(*get_memory)(size_t size);
+static bool has_failed; /* since load() began */
+
+static void *alloc_noted(size_t size)
 {
-	if (!SANITIZE_MALLOC)
-		json_set_alloc_funcs(pool_alloc, pool_free);
+	void *thing = get_memory(size);
+
+	has_failed |= !thing;
+	return thing;
+}
+
+void codec_use_memory(void *(*alloc)(size_t size), void (*release)(void *thing))
+{
+	get_memory = alloc;
+	json_set_alloc_funcs(alloc_noted, release);
 }
 
 /* Whether brackets nest too deep, before a parser recurses into them. */
@@ -53,9 +62,19 @@ static json_t *load(const char *body, size_t body_len, json_error_t *reason,
 		error->too_deep = true;
 		return NULL;
 	}
+	if (!codec_field_check_start(&at, body, body_len))
+		return NULL;
+	/* Short of memory, the library calls a token invalid, or even cuts it. */
+	has_failed = false;
 	json = json_loadb(body, body_len, JSON_REJECT_DUPLICATES, reason);
-	if (!json && json_error_code(reason) == json_error_out_of_memory)
+	if (has_failed || (!json && json_error_code(reason) == json_error_out_of_memory)) {
+		json_decref(json);
+		json = NULL;
 		codec_field_refuse_memory(&at);
+	} else if (!json && json_error_code(reason) == json_error_null_character) {
+		/* The library would name a flag of its own. */
+		strcpy(reason->text, "\"\\u0000\" is not allowed in a string");
+	}
 	return json;
 }
 

@@ -16,8 +16,11 @@
 
 struct json_t;
 
-/* Once, before anything else of this: JSON gets its memory from base/pool.h. */
-void codec_use_pool(void);
+/*
+ * Once, before anything else of this, and for one thread: where JSON gets its memory. Only then is
+ * it always said as such where there is none.
+ */
+void codec_use_memory(void *(*alloc)(size_t size), void (*release)(void *thing));
 
 /* Parses a body. NULL with the reason. The caller calls json_decref(). */
 struct json_t *codec_load(const char *body, size_t body_len, struct codec_error *error);
@@ -63,8 +66,19 @@ bool codec_policy(struct json_t *json, struct codec_policy *policy, struct codec
 /* What an operator decides about an instance: {"state"}. */
 bool codec_admin(struct json_t *json, enum admin *admin, struct codec_error *error);
 
-/* What is known, as a new JSON object; NULL when out of memory. Times are seconds. */
-struct json_t *codec_instance_json(const struct instance *instance, uint64_t now_ms);
-struct json_t *codec_service_json(const struct service *service, uint64_t now_ms);
+/*
+ * What is known, as a new JSON object; NULL when out of memory. Times are seconds. `wall_ms` is
+ * Unix time, now.
+ */
+struct json_t *codec_instance_json(const struct instance *instance, uint64_t now_ms,
+				   uint64_t wall_ms);
+struct json_t *codec_service_json(const struct service *service, uint64_t now_ms, uint64_t wall_ms);
+
+/*
+ * Until when answers that name the instance may be in use, for somebody's clock and for a timer:
+ * "safe_after", "safe_after_s". false: out of memory.
+ */
+bool codec_put_safe_after(struct json_t *json, const struct instance *instance, uint64_t now_ms,
+			  uint64_t wall_ms);
 
 #endif

@@ -23,6 +23,17 @@ bool codec_field_refuse_memory(const struct codec_place *at)
 	return codec_field_refuse(at, "", "out of memory");
 }
 
+bool codec_field_check_start(const struct codec_place *at, const char *text, size_t len)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	const size_t mark_len = sizeof(mark) - 1;
+
+	return len < mark_len || memcmp(text, mark, mark_len) != 0 ||
+	       codec_field_refuse(at, "",
+				  "begins with a byte order mark (U+FEFF), which JSON must not: "
+				  "save it as UTF-8 without one");
+}
+
 /* ---- Walking an object ---- */
 
 static const struct codec_field *find_field(const struct codec_field *fields, size_t n,

@@ -37,6 +37,9 @@ bool codec_field_refuse(const struct codec_place *at, const char *name, const ch
 	__attribute__((format(printf, 3, 4)));
 bool codec_field_refuse_memory(const struct codec_place *at);
 
+/* A text may not begin with a byte order mark. */
+bool codec_field_check_start(const struct codec_place *at, const char *text, size_t len);
+
 /* Parses `object`, which is an object, into `out`. */
 bool codec_field_walk(const struct codec_place *at, const struct codec_field *fields, size_t n,
 		      json_t *object, void *out);

@@ -273,6 +273,13 @@ static bool passes(struct codec_file *file, char c)
 static enum codec_file_step take_start(struct codec_file *file, struct registration **registration,
 				       struct codec_file_place *place, struct codec_error *error)
 {
+	const struct codec_place whole = { .error = error };
+
+	*error = (struct codec_error){ .no_memory = false };
+	if (!codec_field_check_start(&whole, file->at, (size_t)(file->end - file->at))) {
+		*place = place_of(file, file->at);
+		return CODEC_FILE_BAD;
+	}
 	file->at = skip_blanks(file->at, file->end);
 	if (file->at == file->end)
 		return refuse(file, file->at, "the file is empty", place, error);

@@ -195,7 +195,26 @@ static bool put_lease(json_t *json, const struct instance *instance, uint64_t no
 	       put(json, "lease_left", seconds_json(end_ms > now_ms ? end_ms - now_ms : 0));
 }
 
-json_t *codec_instance_json(const struct instance *instance, uint64_t now_ms)
+bool codec_put_safe_after(json_t *json, const struct instance *instance, uint64_t now_ms,
+			  uint64_t wall_ms)
+{
+	uint64_t left_ms = instance->safe_after_ms > now_ms ? instance->safe_after_ms - now_ms : 0;
+
+	return put(json, "safe_after", json_real((double)(wall_ms + left_ms) / 1000)) &&
+	       put(json, "safe_after_s", json_real((double)left_ms / 1000));
+}
+
+/* Of one that is out of service, while it lies ahead. */
+static bool put_departure(json_t *json, const struct instance *instance, uint64_t now_ms,
+			  uint64_t wall_ms)
+{
+	bool is_out = instance->admin == ADMIN_DOWN || instance->admin == ADMIN_DRAIN;
+
+	return !is_out || instance->safe_after_ms <= now_ms ||
+	       codec_put_safe_after(json, instance, now_ms, wall_ms);
+}
+
+json_t *codec_instance_json(const struct instance *instance, uint64_t now_ms, uint64_t wall_ms)
 {
 	json_t *json = json_object();
 	char reason[LIMIT_CHECK_OUTPUT + 64]; /* whole: a cut could split a character */
@@ -205,6 +224,7 @@ json_t *codec_instance_json(const struct instance *instance, uint64_t now_ms)
 	    put(json, "status", json_string(health_status_name(instance->status))) &&
 	    put(json, "healthy", json_boolean(policy_is_healthy(instance))) &&
 	    put(json, "admin", json_string(record_admin_name(instance->admin))) &&
+	    put_departure(json, instance, now_ms, wall_ms) &&
 	    put(json, "reason", json_string(reason)) &&
 	    put(json, "output", optional_json(instance->output)) &&
 	    put_lease(json, instance, now_ms) &&
@@ -240,14 +260,14 @@ static const struct instance **sorted_instances(const struct service *service, s
 	return sorted;
 }
 
-static json_t *instances_json(const struct service *service, uint64_t now_ms)
+static json_t *instances_json(const struct service *service, uint64_t now_ms, uint64_t wall_ms)
 {
 	size_t n;
 	const struct instance **sorted = sorted_instances(service, &n);
 	json_t *json = sorted ? json_array() : NULL;
 
 	for (size_t i = 0; json && i < n; i++)
-		if (json_array_append_new(json, codec_instance_json(sorted[i], now_ms))) {
+		if (json_array_append_new(json, codec_instance_json(sorted[i], now_ms, wall_ms))) {
 			json_decref(json);
 			json = NULL;
 		}
@@ -255,7 +275,7 @@ static json_t *instances_json(const struct service *service, uint64_t now_ms)
 	return json;
 }
 
-json_t *codec_service_json(const struct service *service, uint64_t now_ms)
+json_t *codec_service_json(const struct service *service, uint64_t now_ms, uint64_t wall_ms)
 {
 	json_t *json = json_object();
 
@@ -264,7 +284,7 @@ json_t *codec_service_json(const struct service *service, uint64_t now_ms)
 	    put(json, "answer_limit", json_integer(service->answer_limit)) &&
 	    put(json, "failure", json_string(record_failure_name(service->failure))) &&
 	    put(json, "panic_threshold", json_real((double)service->panic_ppm / 1000000)) &&
-	    put(json, "instances", instances_json(service, now_ms)))
+	    put(json, "instances", instances_json(service, now_ms, wall_ms)))
 		return json;
 	json_decref(json);
 	return NULL;

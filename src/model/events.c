@@ -138,6 +138,7 @@ static int describe(struct place *place, const struct instance *instance)
 	event->id = place->text;
 	event->label = place->text + label_at;
 	event->status = instance->status;
+	event->admin = instance->admin;
 	event->address = registration->address;
 	event->port = registration->port;
 	event->priority = registration->priority;

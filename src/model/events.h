@@ -32,6 +32,7 @@ struct event {
 	uint64_t revision;
 	enum event_kind kind;
 	enum status status;
+	enum admin admin;
 	const char *service;
 	const char *id, *label; /* NULL: EVENT_POLICY */
 	struct address address;

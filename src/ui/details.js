@@ -146,7 +146,7 @@ function makeWhy({ why, error, id }) {
 // ---- The pane ----
 
 export class Details {
-	// onClose(), onSay(text), onSafe(service, id, when or null, revision),
+	// onClose(), onSay(text), onChange(service, id),
 	// confirm(title, text, warning, word) -> promise
 	constructor(element, hooks) {
 		Object.assign(this, { element, hooks, service: null, id: null, zones: [], why: null });
@@ -234,7 +234,7 @@ export class Details {
 	// ---- What is known ----
 
 	// `found`: the instance or service as the store has it; undefined: it has gone.
-	show(service, found, access, safe) {
+	show(service, found, access) {
 		const isInstance = this.id !== null;
 		this.access = access;
 		if (found && !this.found && isInstance) this.chooseType(found);
@@ -249,7 +249,6 @@ export class Details {
 			return;
 		}
 		this.state.element.hidden = this.checks.element.hidden = !isInstance;
-		this.when = safe;
 		if (isInstance) this.showInstance(service, found);
 		else this.showService(found);
 		this.tick(performance.now());
@@ -298,9 +297,8 @@ export class Details {
 		if (this.id === null) return;
 		const left = leaseLeft(this.found, now);
 		setText(this.lease, left === null ? "" : `, ${duration(left)} left`);
-		const s = (this.when - now) / 1000;
-		const isOut = this.found.admin === "drain" || this.found.admin === "down";
-		if (!isOut || this.when === undefined) this.saySafe("");
+		const s = (this.found.safe_at - now) / 1000;
+		if (this.found.safe_at === undefined) this.saySafe("");
 		else if (s > 0) this.saySafe("Clients may still use it", `: safe to stop in ${Math.ceil(s)} s`);
 		else this.saySafe("Safe to stop: the last answer that named it has expired");
 		this.safe.classList.toggle("is-safe", s <= 0);
@@ -324,10 +322,8 @@ export class Details {
 			if (!yes) return;
 		}
 		try {
-			const done = await change("PUT", `${instancePath(service, id)}/admin`, { state: admin });
-			const when = done.safe_after_s === undefined ? null
-				: performance.now() + done.safe_after_s * 1000;
-			hooks.onSafe(service, id, when, done.revision);
+			await change("PUT", `${instancePath(service, id)}/admin`, { state: admin });
+			hooks.onChange(service, id);
 			hooks.onSay(`${id} of ${service}: ${admin}`);
 		} catch (refusal) {
 			hooks.onRefused(refusal);

@@ -100,10 +100,9 @@ class InstanceRow {
 			this.latency, this.lease);
 	}
 
-	fill({ instance, safe }) {
+	fill({ instance }) {
 		const { check } = instance;
 		this.instance = instance;
-		this.safe = safe;
 		setMark(this.mark, instance.state);
 		setText(this.word, stateWord(instance.state));
 		setAttribute(this.element, "data-state", instance.state);
@@ -132,14 +131,15 @@ class InstanceRow {
 	tick(now) {
 		const { instance } = this;
 		const left = leaseLeft(instance, now);
-		if (this.safe !== undefined && instance.state !== instance.status) {
-			const s = (this.safe - now) / 1000;
+		const isOut = instance.safe_at !== undefined;
+		if (isOut) {
+			const s = (instance.safe_at - now) / 1000;
 			setText(this.lease, s > 0 ? `safe in ${duration(Math.ceil(s))}` : "safe to stop");
 		} else {
 			setText(this.lease, left === null ? "" : `${duration(left)}`);
 		}
 		const isLate = left !== null && left < instance.lease / 4;
-		this.lease.classList.toggle("is-late", isLate && this.safe === undefined);
+		this.lease.classList.toggle("is-late", isLate && !isOut);
 	}
 }
 
@@ -158,8 +158,6 @@ export class List {
 		this.active = null; // a key
 		this.opened = null; // the key that the details are of
 		this.found = [];
-		// key -> when it is safe to stop, by performance.now(), and the revision that said so
-		this.safe = new Map();
 		this.pinned = new ServiceRow();
 		this.pinned.element.setAttribute("aria-hidden", "true");
 		this.pinned.element.removeAttribute("role");
@@ -206,7 +204,7 @@ export class List {
 			if (service.is_closed) continue;
 			for (const instance of instances) {
 				const key = `${service.service}/${instance.id}`;
-				items.push({ kind: "instance", key, instance, safe: this.safe.get(key)?.when });
+				items.push({ kind: "instance", key, instance });
 				tops.push(top += this.size.instance);
 			}
 		}
@@ -298,28 +296,6 @@ export class List {
 		const { scrollTop, clientHeight } = this.scroller;
 		return this.items.slice(this.at(scrollTop), this.at(scrollTop + clientHeight) + 1)
 			.filter(({ kind }) => kind === "instance").map(({ instance }) => instance);
-	}
-
-	setSafe(service, id, when, revision) {
-		const key = List.key(service, id);
-		if (when === null) this.safe.delete(key);
-		else this.safe.set(key, { when, revision });
-		this.layOut();
-	}
-
-	// What somebody decides later makes another moment of it, which only they are told.
-	forgetSafe(service, id, revision) {
-		const key = List.key(service, id);
-		if (this.safe.get(key)?.revision < revision) this.safe.delete(key);
-	}
-
-	// The same where events were missed: whatever changed meanwhile may have been that.
-	// find(service, id): the instance, if there is one.
-	checkSafe(find) {
-		for (const [key, { revision }] of this.safe) {
-			const [, service, id] = /^([^/]*)\/(.*)$/s.exec(key);
-			if (!(find(service, id)?.revision_modified <= revision)) this.safe.delete(key);
-		}
 	}
 
 	setOpened(key) {

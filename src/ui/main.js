@@ -95,10 +95,7 @@ const details = new Details($("details"), {
 	onClose: () => closeDetails(),
 	onSay: (text) => say(text),
 	onRefused: refused,
-	onSafe: (service, id, when, revision) => {
-		list.setSafe(service, id, when, revision);
-		store.want(service, id);
-	},
+	onChange: (service, id) => store.want(service, id),
 	countServed: (service) => store.find(service, null)?.n_served,
 	confirm,
 });
@@ -122,8 +119,7 @@ function drawDetails() {
 	if (!details.isOpen) return;
 	store.settle();
 	const { service, id } = details;
-	details.show(store.find(service, null), store.find(service, id), access,
-		list.safe.get(List.key(service, id))?.when);
+	details.show(store.find(service, null), store.find(service, id), access);
 }
 
 function drawCounts() {
@@ -244,7 +240,8 @@ function logEvent(event) {
 	const { service, id } = event;
 	const isOfStatus = ["registered", "updated", "status"].includes(event.event);
 	const state = isOfStatus ? event.status : "unknown";
-	const what = event.event === "status" ? stateWord(event.status) : event.event;
+	const what = event.event === "status" ? stateWord(event.status)
+		: event.event === "admin" ? `admin: ${event.admin}` : event.event;
 	const time = new Date();
 	const line = el("li", {}, el("button", { type: "button",
 		onclick: () => open(service, id ?? null, true) },
@@ -260,8 +257,6 @@ function logEvent(event) {
 let unlogged = [];
 function onEvent(event) {
 	store.apply(event);
-	if (["admin", "deregistered", "expired"].includes(event.event))
-		list.forgetSafe(event.service, event.id, event.revision);
 	if (details.isOpen && details.service === event.service) whySoon();
 	// Of a burst, what nobody could read is left out.
 	unlogged.push(event);
@@ -508,7 +503,6 @@ async function load() {
 		});
 		if (!isOurs) return;
 		isLoaded = true;
-		list.checkSafe((service, id) => store.find(service, id));
 		draw();
 		follow();
 	} catch (refusal) {

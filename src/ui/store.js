@@ -97,6 +97,8 @@ function worstCheck(instance) {
 
 function prepare(json, read_at) {
 	json.read_at = read_at;
+	// By performance.now(); undefined: it is in service.
+	json.safe_at = isEligible(json) ? undefined : read_at + (json.safe_after_s ?? 0) * 1000;
 	json.check = worstCheck(json);
 	json.text = null; // of textOf(), when somebody searches
 	return json;

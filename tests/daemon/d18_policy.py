@@ -62,6 +62,12 @@ def check_drain(server):
     again = server.drain("i3")
     expect(abs(again["safe_after"] - reply["safe_after"]) < 0.1, again)
 
+    # Whoever looks sees it too, while it lies ahead.
+    shown = {one["id"]: one.get("safe_after")
+             for one in daemon.http("GET", "/registry/services/payment")[1]["instances"]}
+    expect(abs(shown.pop("i3") - reply["safe_after"]) < 0.1, shown)
+    expect_equal(shown, {"i1": None, "i2": None, "lone": None}, "of those in service")
+
     # Registering again does not undo it.
     daemon.register(name="payment", id="i3", ip="10.0.0.3", port=81, tags=["t"])
     expect_equal(daemon.addresses(NAME), ["10.0.0.1", "10.0.0.2", "10.0.0.9"], "registered again")

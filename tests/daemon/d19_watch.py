@@ -128,6 +128,9 @@ def check_kinds(daemon):
     kinds = [line[7:] for line in text().split("\n") if line.startswith("event: ")]
     expect_equal(kinds, ["registered", "status", "policy", "admin", "registered", "deregistered",
                          "expired"], "the kinds")
+    events = [json.loads(line[6:]) for line in text().split("\n") if line.startswith("data: ")]
+    expect_equal([one.get("admin") for one in events], [None] * 3 + ["drain"] + [None] * 3,
+                 "who says what an operator decided")
     harness.end(curl)
 
 

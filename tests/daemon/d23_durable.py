@@ -17,7 +17,7 @@ KILLS = int(os.environ.get("ROSTERD_KILLS", "10"))
 SAVED_S = 15
 MANY = 30000  # instances: reading them takes a while
 
-VOLATILE = {"lease_left", "latency_ms", "last_run_ago", "output", "history",
+VOLATILE = {"lease_left", "safe_after", "safe_after_s", "latency_ms", "last_run_ago", "output", "history",
             "revision_created", "revision_modified"}
 NAMES = [("pay", "A"), ("pay", "SRV"), ("eu.pay", "A"), ("_pay._tcp", "SRV"), ("web", "A"),
          ("_http._tcp.web", "SRV"), ("sick", "A"), ("policy", "A"), ("policy", "TXT"),

@@ -351,6 +351,31 @@ def check_many():
     directory.daemon.stop()
 
 
+def check_removed_meanwhile():
+    """A file that was removed while those before it were read was refused as if it were bad; a
+    link that leads nowhere is."""
+    directory = Directory({"z.json": service("late", "10.8.200.1")})
+    directory.wait("late", "10.8.200.1")
+    for number in range(3):
+        directory.put("z.json", service("late", "10.8.200.1", weight=number))
+        directory.put("a.json", [service("early", "10.8.200.2", id=f"{number}-{i}")
+                                 for i in range(2 * MANY)])
+        harness.wait_for(lambda: directory.daemon.http("GET", "/registry/services/early")[0] == 200,
+                         LIMIT_S, "the first file is being read", every_s=0)
+        os.unlink(directory.file("z.json"))
+        directory.wait("late")
+        os.unlink(directory.file("a.json"))
+        directory.wait("early")
+    expect("services-refused" not in directory.daemon.log(), "a file that is gone is refused")
+    directory.put("z.json", service("late", "10.8.200.1"))
+    directory.wait("late", "10.8.200.1")
+    os.symlink("nowhere", directory.file("link"))
+    os.rename(directory.file("link"), directory.file("z.json"))
+    directory.wait_log(r"event=services-refused .*z\.json: No such file", "the link is refused")
+    expect_equal(directory.ips("late"), ["10.8.200.1"], "with a link that leads nowhere")
+    directory.daemon.stop()
+
+
 def check_stop_at_start():
     """Who is told to stop while it reads files for the first time does not become ready any more."""
     directory = Directory({f"{number}.json": [service(f"web-{number}", "10.9.0.1", id=f"i{i}")
@@ -496,6 +521,7 @@ def main():
     check_empty_at_start()
     check_collision()
     check_many()
+    check_removed_meanwhile()
     check_stop_at_start()
     check_sandboxed()
     check_full_disk()

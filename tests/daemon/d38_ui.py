@@ -164,6 +164,7 @@ def check_drain(daemon, browser):
     daemon.wait_addresses("payment.service.local", ["10.0.0.1"], 5)
     wait_row(browser, "payment/b", "draining", "safe")
     wait_text(browser, "#details .safe", "afe to stop")
+    wait_text(browser, "#log li", "admin: drain")
     wait_text(browser, "#details .why", "out")
     wait_text(browser, "#states [data-filter=out]", "1")
     browser.click('[data-key="payment/a"]')

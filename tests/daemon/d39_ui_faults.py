@@ -154,18 +154,19 @@ def check_denied(browser):
 
 
 def check_safe(daemon, browser):
-    """The page said "safe to stop" of a drain that somebody else had begun anew, and counted on
-    for an instance that had gone."""
+    """The page said "safe to stop" of a drain that somebody else had begun anew, or nothing, and
+    counted on for an instance that had gone."""
     path = "/registry/services/payment/instances/a/admin"
     browser.click('[data-key="payment/a"]')
     browser.click("[data-admin=drain]")
     browser.click("#confirm .main")
     wait_text(browser, "#details .safe", "Safe to stop")
-    for state in ("auto", "drain"):
-        daemon.http("PUT", path, {"state": state})
-    wait_shown(browser, "#details .safe", False)
-    wait_row(browser, "payment/a", "draining")
-    expect("safe" not in browser.run(ROW, "payment/a"), "the row says that it is safe")
+    daemon.http("PUT", "/registry/services/payment/policy", {"ttl": 60})
+    daemon.http("PUT", path, {"state": "auto"})
+    wait_for(lambda: daemon.addresses("payment.service.local"), 10, "it is handed out")
+    daemon.http("PUT", path, {"state": "drain"})
+    wait_text(browser, "#details .safe", "Clients may still use it")
+    wait_row(browser, "payment/a", "draining", "safe in")
     daemon.http("PUT", path, {"state": "auto"})
     wait_shown(browser, "[data-admin=auto][aria-pressed=true]")
     browser.click("[data-admin=drain]")

@@ -120,7 +120,7 @@ static json_t *snapshot(void)
 	const struct service *service;
 
 	for (size_t position = 0; (service = registry_next_service(registry, &position));) {
-		json_t *const json = codec_service_json(service, NOW_MS);
+		json_t *const json = codec_service_json(service, NOW_MS, NOW_MS);
 		json_t *const by_id = json_object(), *instance;
 		size_t i;
 

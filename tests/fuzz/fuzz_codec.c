@@ -83,7 +83,7 @@ static void check_printing(struct registration *registration)
 		pointers[i] = &checks[i];
 	}
 	instance.checks = pointers;
-	json = codec_instance_json(&instance, 1);
+	json = codec_instance_json(&instance, 1, 1);
 	assert(json);
 	json_decref(json);
 }

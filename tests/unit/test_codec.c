@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WALL_MS UINT64_C(1750000000500)
+
 static struct codec_error error;
 
 static json_t *load(const char *text)
@@ -68,6 +70,50 @@ START_TEST(refuses_what_is_no_json)
 		ck_assert(*error.message);
 	}
 	ck_assert_ptr_null(codec_load("{\"a\":1}\0x", 9, &error));
+}
+END_TEST
+
+static size_t n_left; /* allocations that succeed */
+
+static void *alloc_few(size_t size)
+{
+	if (n_left == 0)
+		return NULL;
+	n_left--;
+	return malloc(size);
+}
+
+START_TEST(without_memory_it_is_not_called_invalid)
+{
+	static const char body[] = "{\"name\":\"payment-of-the-north\",\"port\":12345678901,"
+				   "\"share\":0.12345678901234567890,\"tags\":[\"\\u00fc\",null]}";
+	json_t *json = load(body), *again = NULL;
+	size_t n = 0;
+
+	codec_use_memory(alloc_few, free);
+	while (!again) {
+		ck_assert_uint_lt(n, 1000);
+		n_left = n++;
+		again = codec_load(body, strlen(body), &error);
+		ck_assert_msg(again || error.no_memory, "%zu: %s", n, error.message);
+	}
+	ck_assert_uint_gt(n, 10);
+	ck_assert(json_equal(json, again));
+	json_decref(again);
+	json_decref(json);
+	n_left = 100;
+	ck_assert_ptr_null(codec_load("{'a'}", 5, &error));
+	ck_assert(!error.no_memory);
+}
+END_TEST
+
+START_TEST(says_what_is_wrong_in_its_own_words)
+{
+	ck_assert_ptr_null(codec_load("{\"a\":\"\\u0000\"}", 14, &error));
+	ck_assert_str_eq(error.message, "no valid JSON: line 1, column 13: \"\\u0000\" is not "
+					"allowed in a string");
+	ck_assert_ptr_null(codec_load("\xef\xbb\xbf{}", 5, &error));
+	ck_assert_ptr_nonnull(strstr(error.message, "byte order mark"));
 }
 END_TEST
 
@@ -644,7 +690,7 @@ START_TEST(prints_an_instance)
 	json_t *json, *seen;
 
 	instance.checks = checks;
-	json = codec_instance_json(&instance, 30000);
+	json = codec_instance_json(&instance, 30000, WALL_MS);
 	ck_assert_ptr_nonnull(json);
 	ck_assert_str_eq(text_of(json, "service"), "payment");
 	ck_assert_str_eq(text_of(json, "id"), "a");
@@ -689,7 +735,7 @@ START_TEST(prints_checks)
 	char *text;
 
 	instance.checks = checks;
-	json = codec_instance_json(&instance, 30000);
+	json = codec_instance_json(&instance, 30000, WALL_MS);
 	ck_assert_ptr_nonnull(json);
 	seen = json_array_get(json_object_get(json, "checks"), 0);
 	ck_assert_str_eq(text_of(seen, "method"), "HEAD");
@@ -727,10 +773,37 @@ START_TEST(prints_the_longest_output_whole)
 	/* Two octets each, so that a cut in the wrong place is no UTF-8 any more. */
 	for (size_t i = 0; i + 2 < sizeof(output); i += 2)
 		memcpy(output + i, "\xc3\xbc", 3);
-	json = codec_instance_json(&instance, 1);
+	json = codec_instance_json(&instance, 1, WALL_MS);
 	ck_assert_ptr_nonnull(json);
 	ck_assert_ptr_nonnull(strstr(text_of(json, "reason"), output));
 	json_decref(json);
+	record_registration_free(registration);
+}
+END_TEST
+
+START_TEST(says_when_one_that_is_out_is_safe_to_stop)
+{
+	struct registration *registration = registration_of("");
+	struct instance instance = { .registration = registration, .safe_after_ms = 1500 };
+
+	for (int admin = ADMIN_AUTO; admin <= ADMIN_DRAIN; admin++) {
+		bool is_out = admin == ADMIN_DOWN || admin == ADMIN_DRAIN;
+		json_t *json;
+
+		instance.admin = admin;
+		json = codec_instance_json(&instance, 1000, WALL_MS);
+		ck_assert(!json_object_get(json, "safe_after") == !is_out);
+		if (is_out) {
+			ck_assert_double_eq(json_real_value(json_object_get(json, "safe_after")),
+					    1750000001);
+			ck_assert_double_eq(json_real_value(json_object_get(json, "safe_after_s")),
+					    0.5);
+		}
+		json_decref(json);
+		json = codec_instance_json(&instance, 1500, WALL_MS);
+		ck_assert_ptr_null(json_object_get(json, "safe_after"));
+		json_decref(json);
+	}
 	record_registration_free(registration);
 }
 END_TEST
@@ -749,7 +822,7 @@ START_TEST(prints_instances_by_id)
 	service->answer_limit = 7;
 	service->n_instances = 2;
 	service->instances = instances;
-	json = codec_service_json(service, 1);
+	json = codec_service_json(service, 1, WALL_MS);
 	ck_assert_ptr_nonnull(json);
 	list = json_object_get(json, "instances");
 	ck_assert_uint_eq(json_array_size(list), 2);
@@ -775,6 +848,8 @@ int main(void)
 
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, refuses_what_is_no_json);
+	tcase_add_test(tcase, without_memory_it_is_not_called_invalid);
+	tcase_add_test(tcase, says_what_is_wrong_in_its_own_words);
 	tcase_add_test(tcase, bounds_the_depth);
 	tcase_add_test(tcase, brackets_in_strings_are_not_depth);
 	tcase_add_test(tcase, a_short_registration_has_defaults);
@@ -796,6 +871,7 @@ int main(void)
 	tcase_add_test(tcase, prints_an_instance);
 	tcase_add_test(tcase, prints_checks);
 	tcase_add_test(tcase, prints_the_longest_output_whole);
+	tcase_add_test(tcase, says_when_one_that_is_out_is_safe_to_stop);
 	tcase_add_test(tcase, prints_instances_by_id);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

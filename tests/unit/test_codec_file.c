@@ -183,6 +183,8 @@ START_TEST(names_the_place_of_what_is_no_json)
 		{ "", 1, 1, "", "empty" },
 		{ " \n \n", 3, 1, "", "empty" },
 		{ "5", 1, 1, "", "expected an object" },
+		{ "\xef\xbb\xbf{" ONE "}", 1, 1, "", "byte order mark" },
+		{ "{" ONE ",\n 'tags':['\\u0000']}", 2, 17, "", "\"\\u0000\" is not allowed" },
 		{ "'a'", 1, 1, "", "expected an object" },
 		{ "{" ONE, 1, 38, "", "ends here" },
 		{ "[{" ONE "},\n", 2, 1, "", "ends here" },
