@@ -82,12 +82,12 @@ void term_progress(const char *format, ...)
 	if (!isatty(STDERR_FILENO))
 		return;
 	catch_interrupt();
+	has_progress = true; /* first: the signal may come as soon as the line is seen */
 	fputs(WIPE, stderr);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fflush(stderr);
-	has_progress = true;
 }
 
 void term_progress_end(void)
