@@ -8,6 +8,7 @@ the build and /tmp/demo.
 
 import os
 import re
+import signal
 import subprocess
 
 import browser
@@ -25,8 +26,17 @@ class Shell:
 
     def __init__(self, replacements):
         self.replacements = replacements
+        # With a group of its own, so that nothing that README starts outlives a test that fails.
         self.process = harness.spawn("bash", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT, text=True, cwd=TOP)
+                                     stderr=subprocess.STDOUT, text=True, cwd=TOP,
+                                     start_new_session=True)
+        harness.cleanups.append(self.end_jobs)
+
+    def end_jobs(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
     def replace(self, text):
         for old, new in self.replacements.items():
