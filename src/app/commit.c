@@ -69,8 +69,7 @@ struct commit {
 
 static void arm(struct event *event, unsigned ms)
 {
-	struct timeval delay = { .tv_sec = (time_t)(ms / 1000),
-				 .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+	struct timeval delay = clock_timeval(ms);
 
 	event_add(event, &delay);
 }

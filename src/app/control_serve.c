@@ -75,11 +75,7 @@ void control_serve_arm_deadline(struct control *control)
 {
 	uint64_t at_ms = registry_next_deadline(control->registry),
 		 now_ms = control_serve_look(control);
-	uint64_t delay_ms = at_ms > now_ms ? at_ms - now_ms : 0;
-	struct timeval delay = {
-		.tv_sec = (time_t)(delay_ms / 1000),
-		.tv_usec = (suseconds_t)(delay_ms % 1000 * 1000),
-	};
+	struct timeval delay = clock_timeval(at_ms > now_ms ? at_ms - now_ms : 0);
 
 	if (at_ms == UINT64_MAX)
 		event_del(control->deadline);

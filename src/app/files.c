@@ -73,8 +73,7 @@ struct files {
 
 static void set_timer(struct event *timer, unsigned ms)
 {
-	struct timeval delay = { .tv_sec = (time_t)(ms / 1000),
-				 .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+	struct timeval delay = clock_timeval(ms);
 
 	event_add(timer, &delay);
 }

@@ -2,6 +2,7 @@
 #include "app/watchers.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/siphash.h"
 #include "base/table.h"
 
@@ -410,10 +411,7 @@ fail:
 
 static void start_poll(struct watcher *watcher)
 {
-	struct timeval time = {
-		.tv_sec = (time_t)(watcher->watch.wait_ms / 1000),
-		.tv_usec = (suseconds_t)(watcher->watch.wait_ms % 1000 * 1000),
-	};
+	struct timeval time = clock_timeval(watcher->watch.wait_ms);
 
 	if (!watcher->watch.has_since || !watcher->watch.wait_ms ||
 	    !events_holds(watcher->watchers->events, watcher->position) || next_event(watcher)) {
@@ -481,8 +479,7 @@ struct watchers *watchers_new(struct event_base *base, const struct events *even
 		.events = events,
 		.counters = counters,
 		.published = revision,
-		.comment_time = { .tv_sec = (time_t)(comment_ms / 1000),
-				  .tv_usec = (suseconds_t)(comment_ms % 1000 * 1000) },
+		.comment_time = clock_timeval(comment_ms),
 	};
 	siphash_key_init(&watchers->key);
 	TAILQ_INIT(&watchers->behind);

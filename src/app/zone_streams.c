@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "app/zone_streams.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/queue.h"
 #include "dns/name.h"
@@ -298,8 +299,7 @@ struct zone_streams *zone_streams_new(struct event_base *base, const struct cata
 	streams->base = base;
 	streams->catalog = catalog;
 	streams->counters = counters;
-	streams->request_time.tv_sec = (time_t)(request_ms / 1000);
-	streams->request_time.tv_usec = (suseconds_t)(request_ms % 1000) * 1000;
+	streams->request_time = clock_timeval(request_ms);
 	LIST_INIT(&streams->streams);
 	streams->printed = queue_new();
 	if (streams->printed)

@@ -41,3 +41,11 @@ uint32_t clock_coarse_wall_s(void)
 {
 	return (uint32_t)(read_ms(CLOCK_REALTIME_COARSE) / 1000);
 }
+
+struct timeval clock_timeval(uint64_t ms)
+{
+	return (struct timeval){
+		.tv_sec = (time_t)(ms / 1000),
+		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
+	};
+}

@@ -8,6 +8,7 @@
 #define ROSTERD_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <sys/time.h>
 
 /* Monotonic milliseconds. */
 uint64_t clock_mono_ms(void);
@@ -23,5 +24,8 @@ uint32_t clock_coarse_wall_s(void);
 
 /* Milliseconds since 1970-01-01 UTC; for revisions and for people. */
 uint64_t clock_wall_ms(void);
+
+/* A span of milliseconds as timers take it. */
+struct timeval clock_timeval(uint64_t ms);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "io/httpd.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/table.h"
 #include "io/httpd_door.h"
@@ -648,8 +649,7 @@ struct httpd *httpd_new(struct event_base *base, struct counters *counters, unsi
 		goto fail;
 	httpd->base = base;
 	httpd->counters = counters;
-	httpd->request_time.tv_sec = (time_t)(request_ms / 1000);
-	httpd->request_time.tv_usec = (suseconds_t)(request_ms % 1000) * 1000;
+	httpd->request_time = clock_timeval(request_ms);
 	httpd->on_request = on_request;
 	httpd->cookie = cookie;
 	LIST_INIT(&httpd->peers);

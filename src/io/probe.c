@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "io/probe.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/server_clock.h"
@@ -175,9 +176,7 @@ static struct job *job_new(struct probe *probe, const struct check *check)
 
 static void set_timer(struct job *job, uint64_t due_ms, uint64_t now_ms)
 {
-	uint64_t delay_ms = due_ms > now_ms ? due_ms - now_ms : 0;
-	const struct timeval delay = { (time_t)(delay_ms / 1000),
-				       (suseconds_t)(delay_ms % 1000) * 1000 };
+	const struct timeval delay = clock_timeval(due_ms > now_ms ? due_ms - now_ms : 0);
 
 	job->due_ms = due_ms;
 	/* Fails only where the heap of timers cannot grow; then the check stands still. */

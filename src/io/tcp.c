@@ -105,10 +105,7 @@ static uint64_t idle_limit_ms(const struct tcp *tcp)
 
 static void set_timer(struct event *timer, uint64_t ms)
 {
-	struct timeval delay = {
-		.tv_sec = (time_t)(ms / 1000),
-		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
-	};
+	struct timeval delay = clock_timeval(ms);
 
 	event_add(timer, &delay);
 }
