@@ -66,6 +66,11 @@ json_t *api_text_json(const char *text)
 	return json;
 }
 
+json_t *api_revision_json(const struct api *api)
+{
+	return json_integer((json_int_t)registry_revision(api->registry));
+}
+
 json_t *api_error_json(int status, const char *field, const char *message)
 {
 	json_t *json = json_object();
@@ -103,6 +108,15 @@ void api_reply_json(struct api_reply *reply, int status, json_t *json)
 	reply->status = status;
 	reply->content_type = type_json;
 	reply->body = reply->owned;
+}
+
+void api_reply_if(struct api_reply *reply, int status, json_t *json, bool is_whole)
+{
+	if (!is_whole) {
+		json_decref(json);
+		json = NULL;
+	}
+	api_reply_json(reply, status, json);
 }
 
 void api_reply_error(struct api_reply *reply, int status, const char *field, const char *format,
@@ -209,6 +223,22 @@ enum api_query api_query_get(const char *query, const char *key, char *text, siz
 		query += len + (query[len] == '&');
 	}
 	return API_QUERY_ABSENT;
+}
+
+bool api_query_label(const char *query, const char *key, char label[LIMIT_LABEL + 1])
+{
+	char text[LIMIT_LABEL + 1];
+
+	*label = '\0';
+	switch (api_query_get(query, key, text, sizeof(text))) {
+	case API_QUERY_ABSENT:
+		return true;
+	case API_QUERY_FOUND:
+		return record_label_parse(text, label);
+	case API_QUERY_BROKEN:
+		break;
+	}
+	return false;
 }
 
 /* One object, where an array may be sixteen times as long. */

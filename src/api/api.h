@@ -198,6 +198,9 @@ enum api_query {
  */
 enum api_query api_query_get(const char *query, const char *key, char *text, size_t size);
 
+/* The same of a label: in lower case, or empty where there is none. false: it is no label. */
+bool api_query_label(const char *query, const char *key, char label[LIMIT_LABEL + 1]);
+
 /* What a route is about, and so who may take it. */
 enum api_scope {
 	API_OPEN,  /* the server itself: anybody may */
@@ -258,6 +261,12 @@ void api_handle(struct api *api, const struct api_route *routes, size_t n_routes
 
 /* Makes a reply of a new JSON value, which is freed; NULL (out of memory) becomes a 503. */
 void api_reply_json(struct api_reply *reply, int status, struct json_t *json);
+
+/* The same of an object that was put together, if it is whole; else there was no memory for it. */
+void api_reply_if(struct api_reply *reply, int status, struct json_t *json, bool is_whole);
+
+/* The newest revision of the registry; NULL when out of memory. */
+struct json_t *api_revision_json(const struct api *api);
 
 /* A string of text that may have been cut within a character; NULL when out of memory. */
 struct json_t *api_text_json(const char *text);

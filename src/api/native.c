@@ -17,16 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool put(json_t *object, const char *key, json_t *value)
-{
-	return json_object_set_new(object, key, value) == 0;
-}
-
-static json_t *revision_json(const struct api *api)
-{
-	return json_integer((json_int_t)registry_revision(api->registry));
-}
-
 /* ---- Reads ---- */
 
 static int compare_services(const void *a, const void *b)
@@ -52,23 +42,6 @@ static const struct service **sorted_services(const struct registry *registry,
 			sorted[(*n)++] = service;
 	qsort(sorted, *n, sizeof(*sorted), compare_services);
 	return sorted;
-}
-
-/* The value of "after=" in a query; empty: there is none. false: it names no service. */
-static bool read_after(const char *query, char after[LIMIT_LABEL + 1])
-{
-	char text[LIMIT_LABEL + 1];
-
-	*after = '\0';
-	switch (api_query_get(query, "after", text, sizeof(text))) {
-	case API_QUERY_ABSENT:
-		return true;
-	case API_QUERY_FOUND:
-		return record_label_parse(text, after);
-	case API_QUERY_BROKEN:
-		break;
-	}
-	return false;
 }
 
 /*
@@ -111,21 +84,20 @@ static void handle_services(struct api *api, const struct api_request *request,
 
 	(void)segments;
 	/* To begin anew would send a client that follows "next" in circles. */
-	if (!read_after(request->query, after)) {
+	if (!api_query_label(request->query, "after", after)) {
 		api_reply_error(reply, 400, "after", "must be the name of a service");
 		return;
 	}
 	sorted = sorted_services(api->registry, request->who, &n);
 	if (sorted)
 		json = json_object();
-	if (json && !(put(json, "services", services_json(sorted, n, after, now_ms, &next)) &&
-		      (!next || put(json, "next", json_string(next))) &&
-		      put(json, "revision", revision_json(api)))) {
-		json_decref(json);
-		json = NULL;
-	}
+	api_reply_if(reply, 200, json,
+		     json &&
+			     codec_put(json, "services",
+				       services_json(sorted, n, after, now_ms, &next)) &&
+			     (!next || codec_put(json, "next", json_string(next))) &&
+			     codec_put(json, "revision", api_revision_json(api)));
 	free(sorted);
-	api_reply_json(reply, 200, json);
 }
 
 static void handle_service(struct api *api, const struct api_request *request,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "api/native_prometheus.h"
 
+#include "model/codec.h"
+
 #include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -16,9 +18,9 @@ struct targets {
 	size_t n_seen;              /* instances */
 };
 
-static bool put(json_t *object, const char *label, const char *value)
+static bool put(json_t *labels, const char *label, const char *value)
 {
-	return json_object_set_new(object, label, json_string(value)) == 0;
+	return codec_put(labels, label, json_string(value));
 }
 
 /* ---- Labels ---- */
@@ -155,17 +157,8 @@ static bool add_service(struct targets *targets, const struct service *service,
 static bool targets_init(struct targets *targets, const struct api_request *request,
 			 struct api_reply *reply)
 {
-	char text[LIMIT_LABEL + 1];
-
 	*targets = (struct targets){ .n_seen = 0 };
-	switch (api_query_get(request->query, "port", text, sizeof(text))) {
-	case API_QUERY_ABSENT:
-		break;
-	case API_QUERY_FOUND:
-		if (record_label_parse(text, targets->port))
-			break;
-		/* fallthrough */
-	case API_QUERY_BROKEN:
+	if (!api_query_label(request->query, "port", targets->port)) {
 		api_reply_error(reply, 400, "port", "must be the name of a port");
 		return false;
 	}

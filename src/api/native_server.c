@@ -3,25 +3,10 @@
 
 #include "dns/name.h"
 #include "model/catalog.h"
+#include "model/codec.h"
 
 #include <jansson.h>
-#include <string.h>
 #include <unistd.h>
-
-static bool put(json_t *object, const char *key, json_t *value)
-{
-	return json_object_set_new(object, key, value) == 0;
-}
-
-/* Replies with the object if it is whole, else that there was no memory. */
-static void reply_if(struct api_reply *reply, int status, json_t *json, bool is_whole)
-{
-	if (!is_whole) {
-		json_decref(json);
-		json = NULL;
-	}
-	api_reply_json(reply, status, json);
-}
 
 /* ---- What it is ---- */
 
@@ -46,9 +31,9 @@ static json_t *replacement_json(const struct api_successor *successor)
 {
 	json_t *json = json_object();
 
-	if (put(json, "pid", json_integer(successor->pid)) &&
-	    put(json, "status", json_string(successor->has_ended ? "failed" : "running")) &&
-	    (!successor->has_ended || put(json, "reason", api_text_json(successor->reason))))
+	if (codec_put(json, "pid", json_integer(successor->pid)) &&
+	    codec_put(json, "status", json_string(successor->has_ended ? "failed" : "running")) &&
+	    (!successor->has_ended || codec_put(json, "reason", api_text_json(successor->reason))))
 		return json;
 	json_decref(json);
 	return NULL;
@@ -63,14 +48,14 @@ void native_server_describe(struct api *api, const struct api_request *request,
 
 	(void)segments, (void)now_ms;
 	api->describe(api->cookie, &server);
-	good = put(json, "pid", json_integer(getpid())) &&
-	       put(json, "version", json_string(PACKAGE_VERSION)) &&
-	       put(json, "uptime", json_real(server.uptime_s)) &&
-	       put(json, "zones", zones_json(api->catalog)) &&
-	       put(json, "revision", json_integer((json_int_t)registry_revision(api->registry)));
+	good = codec_put(json, "pid", json_integer(getpid())) &&
+	       codec_put(json, "version", json_string(PACKAGE_VERSION)) &&
+	       codec_put(json, "uptime", json_real(server.uptime_s)) &&
+	       codec_put(json, "zones", zones_json(api->catalog)) &&
+	       codec_put(json, "revision", api_revision_json(api));
 	if (good && server.successor.pid && access_allows(request->who, ACCESS_ADMIN, NULL))
-		good = put(json, "replacement", replacement_json(&server.successor));
-	reply_if(reply, 200, json, good);
+		good = codec_put(json, "replacement", replacement_json(&server.successor));
+	api_reply_if(reply, 200, json, good);
 }
 
 /* ---- Who asks ---- */
@@ -98,10 +83,10 @@ void native_server_access(struct api *api, const struct api_request *request, ch
 	bool good;
 
 	(void)api, (void)segments, (void)now_ms;
-	good = put(json, "name", *who->name ? json_string(who->name) : json_null());
+	good = codec_put(json, "name", *who->name ? json_string(who->name) : json_null());
 	for (size_t i = 0; good && i < sizeof(rights) / sizeof(rights[0]); i++)
-		good = put(json, access_right_name(rights[i]), patterns_json(who, rights[i]));
-	reply_if(reply, 200, json, good);
+		good = codec_put(json, access_right_name(rights[i]), patterns_json(who, rights[i]));
+	api_reply_if(reply, 200, json, good);
 }
 
 /* ---- What it does ---- */
@@ -124,7 +109,7 @@ void native_server_reload(struct api *api, const struct api_request *request, ch
 	fixed = json_array();
 	for (size_t i = 0; i < result.n_fixed; i++)
 		good = good && json_array_append_new(fixed, json_string(result.fixed[i])) == 0;
-	reply_if(reply, 200, json, put(json, "takes_restart", fixed) && good);
+	api_reply_if(reply, 200, json, codec_put(json, "takes_restart", fixed) && good);
 }
 
 void native_server_replace(struct api *api, const struct api_request *request,
@@ -143,17 +128,6 @@ void native_server_replace(struct api *api, const struct api_request *request,
 					 "replaces", (json_int_t)getpid()));
 }
 
-static bool is_served(const struct catalog *catalog, const struct api_zone *zone)
-{
-	const struct zone_list *list = catalog_zones(catalog);
-
-	for (size_t i = 0; i < list->n; i++)
-		if (list->zones[i]->origin_len == zone->len &&
-		    memcmp(list->zones[i]->origin, zone->origin, zone->len) == 0)
-			return true;
-	return false;
-}
-
 void native_server_zone(struct api *api, const struct api_request *request, char *const *segments,
 			uint64_t now_ms, struct api_reply *reply)
 {
@@ -161,7 +135,7 @@ void native_server_zone(struct api *api, const struct api_request *request, char
 
 	(void)now_ms;
 	zone.len = name_parse(segments[0], zone.origin);
-	if (!zone.len || !is_served(api->catalog, &zone)) {
+	if (!zone.len || !catalog_zone_at(api->catalog, zone.origin, zone.len)) {
 		api_reply_error(reply, 404, NULL, "this zone is not served here");
 		return;
 	}

@@ -2,6 +2,7 @@
 #include "api/native_why.h"
 
 #include "dns/wire.h"
+#include "model/codec.h"
 #include "model/compile_why.h"
 #include "model/policy.h"
 
@@ -26,11 +27,6 @@ struct said {
 	const char *rcode;
 	unsigned n_answer;
 };
-
-static bool put(json_t *object, const char *key, json_t *value)
-{
-	return json_object_set_new(object, key, value) == 0;
-}
 
 /* ---- The question ---- */
 
@@ -150,15 +146,16 @@ static json_t *instance_json(const struct compile_why *why, const struct instanc
 		record_address_print(&registration->address, false, v4);
 	if (registration->address.has_v6)
 		record_address_print(&registration->address, true, v6);
-	if (put(json, "id", json_string(registration->id)) &&
-	    put(json, "served", json_boolean(serves)) && put(json, "reason", json_string(reason)) &&
-	    (!registration->address.has_v4 || put(json, "ipv4", json_string(v4))) &&
-	    (!registration->address.has_v6 || put(json, "ipv6", json_string(v6))) &&
-	    put(json, "port", json_integer(registration->port)) &&
-	    put(json, "priority", json_integer(registration->priority)) &&
-	    put(json, "weight", json_integer(registration->weight)) &&
-	    put(json, "status", json_string(health_status_name(instance->status))) &&
-	    put(json, "admin", json_string(record_admin_name(instance->admin))))
+	if (codec_put(json, "id", json_string(registration->id)) &&
+	    codec_put(json, "served", json_boolean(serves)) &&
+	    codec_put(json, "reason", json_string(reason)) &&
+	    (!registration->address.has_v4 || codec_put(json, "ipv4", json_string(v4))) &&
+	    (!registration->address.has_v6 || codec_put(json, "ipv6", json_string(v6))) &&
+	    codec_put(json, "port", json_integer(registration->port)) &&
+	    codec_put(json, "priority", json_integer(registration->priority)) &&
+	    codec_put(json, "weight", json_integer(registration->weight)) &&
+	    codec_put(json, "status", json_string(health_status_name(instance->status))) &&
+	    codec_put(json, "admin", json_string(record_admin_name(instance->admin))))
 		return json;
 	json_decref(json);
 	return NULL;
@@ -202,14 +199,15 @@ static json_t *why_json(const struct question *question, const struct said *said
 	json_t *json = json_object();
 
 	name_print(why->zone->origin, why->zone->origin_len, zone);
-	if (put(json, "name", json_string(question->text)) &&
-	    put(json, "type", json_string(question->type_name)) &&
-	    (!*question->client || put(json, "client", json_string(question->client))) &&
-	    put(json, "zone", json_string(zone)) &&
-	    put(json, "service", json_string(why->service->name)) &&
-	    put(json, "policy", json_string(policy_mode_name(why->mode))) &&
-	    put(json, "answer_limit", json_integer(why->service->answer_limit)) &&
-	    put(json, "dns", said_json(said)) && put(json, "instances", instances_json(why)))
+	if (codec_put(json, "name", json_string(question->text)) &&
+	    codec_put(json, "type", json_string(question->type_name)) &&
+	    (!*question->client || codec_put(json, "client", json_string(question->client))) &&
+	    codec_put(json, "zone", json_string(zone)) &&
+	    codec_put(json, "service", json_string(why->service->name)) &&
+	    codec_put(json, "policy", json_string(policy_mode_name(why->mode))) &&
+	    codec_put(json, "answer_limit", json_integer(why->service->answer_limit)) &&
+	    codec_put(json, "dns", said_json(said)) &&
+	    codec_put(json, "instances", instances_json(why)))
 		return json;
 	json_decref(json);
 	return NULL;

@@ -9,11 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool put(json_t *object, const char *key, json_t *value)
-{
-	return json_object_set_new(object, key, value) == 0;
-}
-
 /* ---- One slot ---- */
 
 /* Ends a slot with an error; `field` is in its own object. */
@@ -28,8 +23,9 @@ static void refuse(struct api_write *write, size_t i, int status, const char *fi
 	else
 		snprintf(path, sizeof(path), "%s", field);
 	slot->said = json_object();
-	slot->status =
-		put(slot->said, "error", api_error_json(status, path, message)) ? status : 503;
+	slot->status = codec_put(slot->said, "error", api_error_json(status, path, message))
+			       ? status
+			       : 503;
 }
 
 static int outcome_status(const struct outcome *outcome)
@@ -51,19 +47,19 @@ void native_write_deny(struct api_write *write, size_t slot, const struct outcom
 static bool put_instance(json_t *said, const struct instance *instance)
 {
 	return !instance ||
-	       (put(said, "service", json_string(instance->registration->service)) &&
-		put(said, "id", json_string(instance->registration->id)) &&
-		put(said, "name", json_string(record_label(instance->registration))) &&
-		put(said, "health", json_string(health_status_name(instance->status))));
+	       (codec_put(said, "service", json_string(instance->registration->service)) &&
+		codec_put(said, "id", json_string(instance->registration->id)) &&
+		codec_put(said, "name", json_string(record_label(instance->registration))) &&
+		codec_put(said, "health", json_string(health_status_name(instance->status))));
 }
 
 /* Who leaves has left when this is said: only then is the last answer known. */
 static bool put_admin(struct api *api, json_t *said, const struct instance *instance,
 		      enum admin admin, uint64_t now_ms)
 {
-	if (!put(said, "admin", json_string(record_admin_name(admin))))
+	if (!codec_put(said, "admin", json_string(record_admin_name(admin))))
 		return false;
-	if (admin != ADMIN_DOWN && admin != ADMIN_DRAIN)
+	if (!record_admin_is_out(admin))
 		return true;
 	return api->publish(api->cookie) &&
 	       codec_put_safe_after(said, instance, now_ms, clock_wall_ms());
@@ -78,8 +74,8 @@ static bool put_applied(struct api *api, json_t *said, const struct change *chan
 	if (change->kind == CHANGE_ADMIN)
 		return put_admin(api, said, outcome->instance, change->admin.admin, now_ms);
 	if (change->kind == CHANGE_DEREGISTER)
-		return put(said, "service", json_string(change->deregister.service)) &&
-		       put(said, "id", json_string(change->deregister.id));
+		return codec_put(said, "service", json_string(change->deregister.service)) &&
+		       codec_put(said, "id", json_string(change->deregister.id));
 	return true;
 }
 
@@ -120,11 +116,6 @@ static int array_status(const struct api_write *write)
 	return n_created ? 201 : 200;
 }
 
-static json_t *revision_json(const struct api *api)
-{
-	return json_integer((json_int_t)registry_revision(api->registry));
-}
-
 static json_t *take_said(struct api_slot *slot)
 {
 	json_t *said = slot->said;
@@ -141,12 +132,12 @@ static void reply_array(const struct api *api, struct api_write *write, struct a
 	for (size_t i = 0; ok && i < write->n; i++) {
 		json_t *said = take_said(&write->slots[i]);
 
-		ok = put(said, "status", json_integer(write->slots[i].status));
+		ok = codec_put(said, "status", json_integer(write->slots[i].status));
 		if (json_array_append_new(results, said))
 			ok = false;
 	}
 	ok = json_object_set_new(json, "results", results) == 0 && ok &&
-	     put(json, "revision", revision_json(api));
+	     codec_put(json, "revision", api_revision_json(api));
 	if (!ok) {
 		json_decref(json);
 		json = NULL;
@@ -159,7 +150,7 @@ static void reply_one(const struct api *api, struct api_write *write, struct api
 	json_t *said = take_said(&write->slots[0]);
 	int status = write->slots[0].status;
 
-	if (status < 300 && !put(said, "revision", revision_json(api)))
+	if (status < 300 && !codec_put(said, "revision", api_revision_json(api)))
 		status = 503;
 	if (status == 503 && !json_object_get(said, "error")) {
 		json_decref(said);

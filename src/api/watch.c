@@ -2,6 +2,7 @@
 #include "api/watch.h"
 
 #include "base/buf.h"
+#include "model/codec.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -148,11 +149,6 @@ void watch_handle(struct api *api, const struct api_request *request, char *cons
 
 /* ---- What is told ---- */
 
-static bool put(json_t *object, const char *key, json_t *value)
-{
-	return json_object_set_new(object, key, value) == 0;
-}
-
 static bool put_address(json_t *json, const struct address *address)
 {
 	char text[46];
@@ -161,8 +157,8 @@ static bool put_address(json_t *json, const struct address *address)
 		if (v6 ? !address->has_v6 : !address->has_v4)
 			continue;
 		record_address_print(address, v6, text);
-		if ((!(v6 && address->has_v4) && !put(json, "ip", json_string(text))) ||
-		    !put(json, v6 ? "ipv6" : "ipv4", json_string(text)))
+		if ((!(v6 && address->has_v4) && !codec_put(json, "ip", json_string(text))) ||
+		    !codec_put(json, v6 ? "ipv6" : "ipv4", json_string(text)))
 			return false;
 	}
 	return true;
@@ -170,23 +166,24 @@ static bool put_address(json_t *json, const struct address *address)
 
 static bool put_instance(json_t *json, const struct event *event)
 {
-	return put(json, "id", json_string(event->id)) &&
-	       put(json, "name", json_string(event->label)) &&
-	       put(json, "status", json_string(health_status_name(event->status))) &&
+	return codec_put(json, "id", json_string(event->id)) &&
+	       codec_put(json, "name", json_string(event->label)) &&
+	       codec_put(json, "status", json_string(health_status_name(event->status))) &&
 	       (event->kind != EVENT_ADMIN ||
-		put(json, "admin", json_string(record_admin_name(event->admin)))) &&
-	       put_address(json, &event->address) && put(json, "port", json_integer(event->port)) &&
-	       put(json, "priority", json_integer(event->priority)) &&
-	       put(json, "weight", json_integer(event->weight));
+		codec_put(json, "admin", json_string(record_admin_name(event->admin)))) &&
+	       put_address(json, &event->address) &&
+	       codec_put(json, "port", json_integer(event->port)) &&
+	       codec_put(json, "priority", json_integer(event->priority)) &&
+	       codec_put(json, "weight", json_integer(event->weight));
 }
 
 static json_t *event_json(const struct event *event)
 {
 	json_t *json = json_object();
 
-	if (put(json, "revision", json_integer((json_int_t)event->revision)) &&
-	    put(json, "event", json_string(events_kind_name(event->kind))) &&
-	    put(json, "service", json_string(event->service)) &&
+	if (codec_put(json, "revision", json_integer((json_int_t)event->revision)) &&
+	    codec_put(json, "event", json_string(events_kind_name(event->kind))) &&
+	    codec_put(json, "service", json_string(event->service)) &&
 	    (!event->id || put_instance(json, event)))
 		return json;
 	json_decref(json);
@@ -243,7 +240,8 @@ void watch_reply_poll(struct api_reply *reply, const struct events *events,
 	}
 	if (n && n < LIMIT_WATCH_EVENTS)
 		index = revision;
-	if (!put(json, "events", array) || !put(json, "index", json_integer((json_int_t)index))) {
+	if (!codec_put(json, "events", array) ||
+	    !codec_put(json, "index", json_integer((json_int_t)index))) {
 		json_decref(json);
 		json = NULL;
 	}

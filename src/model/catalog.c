@@ -422,6 +422,18 @@ const struct zone_list *catalog_zones(const struct catalog *catalog)
 	return atomic_load_explicit(&catalog->zones, memory_order_acquire);
 }
 
+const struct zone *catalog_zone_at(const struct catalog *catalog, const uint8_t *origin,
+				   size_t origin_len)
+{
+	const struct zone_list *list = catalog_zones(catalog);
+
+	for (size_t i = 0; i < list->n; i++)
+		if (list->zones[i]->origin_len == origin_len &&
+		    memcmp(list->zones[i]->origin, origin, origin_len) == 0)
+			return list->zones[i];
+	return NULL;
+}
+
 static int compare_zones(const void *a, const void *b)
 {
 	const struct zone *x = *(struct zone *const *)a, *y = *(struct zone *const *)b;

@@ -90,6 +90,10 @@ struct zone {
 
 const struct zone_list *catalog_zones(const struct catalog *catalog);
 
+/* The zone with this origin (wire form, lower case) itself; NULL: none is served. */
+const struct zone *catalog_zone_at(const struct catalog *catalog, const uint8_t *origin,
+				   size_t origin_len);
+
 /* Counts a query for the zone; `reader` is below LIMIT_WORKERS and the calling thread's own. */
 static inline void catalog_count_query(const struct zone *zone, unsigned reader)
 {

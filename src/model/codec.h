@@ -75,6 +75,12 @@ struct json_t *codec_instance_json(const struct instance *instance, uint64_t now
 struct json_t *codec_service_json(const struct service *service, uint64_t now_ms, uint64_t wall_ms);
 
 /*
+ * Sets a field of an object to a new value, which is freed if that fails. false when out of memory,
+ * which may be why `object` or `value` is NULL.
+ */
+bool codec_put(struct json_t *object, const char *key, struct json_t *value);
+
+/*
  * Until when answers that name the instance may be in use, for somebody's clock and for a timer:
  * "safe_after", "safe_after_s". false: out of memory.
  */

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sets a field; false when out of memory, which may be why `object` or `value` is NULL. */
-static bool put(json_t *object, const char *key, json_t *value)
+bool codec_put(json_t *object, const char *key, json_t *value)
 {
 	return json_object_set_new(object, key, value) == 0;
 }
@@ -29,11 +28,11 @@ static json_t *optional_json(const char *value)
 /* What a check that is run was told: when, and of whom to ask what. */
 static bool put_run(json_t *json, const struct check_spec *spec)
 {
-	return put(json, "port", json_integer(spec->port)) &&
-	       put(json, "interval", seconds_json(spec->interval_ms)) &&
-	       put(json, "timeout", seconds_json(spec->timeout_ms)) &&
-	       put(json, "rise", json_integer(spec->rise)) &&
-	       put(json, "fall", json_integer(spec->fall));
+	return codec_put(json, "port", json_integer(spec->port)) &&
+	       codec_put(json, "interval", seconds_json(spec->interval_ms)) &&
+	       codec_put(json, "timeout", seconds_json(spec->timeout_ms)) &&
+	       codec_put(json, "rise", json_integer(spec->rise)) &&
+	       codec_put(json, "fall", json_integer(spec->fall));
 }
 
 /* The names alone: values may be secrets, and everybody may read this. */
@@ -51,28 +50,28 @@ static json_t *header_names_json(const char *lines)
 
 static bool put_http(json_t *json, const struct check_spec *spec)
 {
-	return put(json, "method", json_string(spec->method ? spec->method : "GET")) &&
-	       put(json, "path", json_string(spec->path)) &&
-	       put(json, "expected_status",
-		   json_string(spec->expected ? spec->expected : "200-299")) &&
-	       put(json, "header_names", header_names_json(spec->headers));
+	return codec_put(json, "method", json_string(spec->method ? spec->method : "GET")) &&
+	       codec_put(json, "path", json_string(spec->path)) &&
+	       codec_put(json, "expected_status",
+			 json_string(spec->expected ? spec->expected : "200-299")) &&
+	       codec_put(json, "header_names", header_names_json(spec->headers));
 }
 
 static bool put_tls(json_t *json, const struct check_spec *spec)
 {
-	return put(json, "server_name", optional_json(spec->server_name)) &&
-	       put(json, "tls_skip_verify", json_boolean(spec->tls_skip_verify));
+	return codec_put(json, "server_name", optional_json(spec->server_name)) &&
+	       codec_put(json, "tls_skip_verify", json_boolean(spec->tls_skip_verify));
 }
 
 static bool put_spec(json_t *json, const struct check_spec *spec)
 {
 	bool is_http = spec->kind == CHECK_HTTP || spec->kind == CHECK_HTTPS;
 
-	if (!put(json, "kind", json_string(record_check_kind_name(spec->kind))) ||
-	    !put(json, "initial", json_string(health_status_name(spec->initial))))
+	if (!codec_put(json, "kind", json_string(record_check_kind_name(spec->kind))) ||
+	    !codec_put(json, "initial", json_string(health_status_name(spec->initial))))
 		return false;
 	if (spec->kind == CHECK_TTL)
-		return put(json, "ttl", seconds_json(spec->ttl_ms));
+		return codec_put(json, "ttl", seconds_json(spec->ttl_ms));
 	return put_run(json, spec) && (!is_http || put_http(json, spec)) &&
 	       (spec->kind != CHECK_HTTPS || put_tls(json, spec));
 }
@@ -86,12 +85,13 @@ static json_t *check_json(const struct check *check, uint64_t now_ms)
 
 	history_print(&check->history, history);
 	if (put_spec(json, check->spec) &&
-	    put(json, "status", json_string(health_status_name(check->health.status))) &&
-	    put(json, "history", json_string(history)) &&
-	    put(json, "output", optional_json(check->output)) &&
-	    put(json, "latency_ms", has_latency ? json_integer(check->latency_ms) : json_null()) &&
-	    put(json, "last_run_ago",
-		has_run ? seconds_json(now_ms - check->last_start_ms) : json_null()))
+	    codec_put(json, "status", json_string(health_status_name(check->health.status))) &&
+	    codec_put(json, "history", json_string(history)) &&
+	    codec_put(json, "output", optional_json(check->output)) &&
+	    codec_put(json, "latency_ms",
+		      has_latency ? json_integer(check->latency_ms) : json_null()) &&
+	    codec_put(json, "last_run_ago",
+		      has_run ? seconds_json(now_ms - check->last_start_ms) : json_null()))
 		return json;
 	json_decref(json);
 	return NULL;
@@ -114,8 +114,8 @@ static json_t *ports_json(const struct registration *registration)
 	json_t *json = json_object();
 
 	for (size_t i = 0; i < registration->n_ports; i++)
-		if (!put(json, registration->ports[i].name,
-			 json_integer(registration->ports[i].port))) {
+		if (!codec_put(json, registration->ports[i].name,
+			       json_integer(registration->ports[i].port))) {
 			json_decref(json);
 			return NULL;
 		}
@@ -139,8 +139,8 @@ static json_t *meta_json(const struct registration *registration)
 	json_t *json = json_object();
 
 	for (size_t i = 0; i < registration->n_meta; i++)
-		if (!put(json, registration->meta[i].key,
-			 json_string(registration->meta[i].value))) {
+		if (!codec_put(json, registration->meta[i].key,
+			       json_string(registration->meta[i].value))) {
 			json_decref(json);
 			return NULL;
 		}
@@ -153,14 +153,15 @@ static bool put_addresses(json_t *json, const struct address *address)
 
 	if (address->has_v4) {
 		record_address_print(address, false, text);
-		if (!put(json, "ip", json_string(text)) || !put(json, "ipv4", json_string(text)))
+		if (!codec_put(json, "ip", json_string(text)) ||
+		    !codec_put(json, "ipv4", json_string(text)))
 			return false;
 	}
 	if (address->has_v6) {
 		record_address_print(address, true, text);
-		if (!address->has_v4 && !put(json, "ip", json_string(text)))
+		if (!address->has_v4 && !codec_put(json, "ip", json_string(text)))
 			return false;
-		if (!put(json, "ipv6", json_string(text)))
+		if (!codec_put(json, "ipv6", json_string(text)))
 			return false;
 	}
 	return true;
@@ -169,20 +170,21 @@ static bool put_addresses(json_t *json, const struct address *address)
 /* What its registration said. */
 static bool put_registration(json_t *json, const struct registration *registration)
 {
-	return put(json, "service", json_string(registration->service)) &&
-	       put(json, "id", json_string(registration->id)) &&
-	       put(json, "name", json_string(record_label(registration))) &&
+	return codec_put(json, "service", json_string(registration->service)) &&
+	       codec_put(json, "id", json_string(registration->id)) &&
+	       codec_put(json, "name", json_string(record_label(registration))) &&
 	       put_addresses(json, &registration->address) &&
-	       put(json, "port", json_integer(registration->port)) &&
-	       put(json, "ports", ports_json(registration)) &&
-	       put(json, "protocol", json_string(record_protocol_name(registration->protocol))) &&
-	       put(json, "priority", json_integer(registration->priority)) &&
-	       put(json, "weight", json_integer(registration->weight)) &&
-	       put(json, "tags", tags_json(registration)) &&
-	       put(json, "meta", meta_json(registration)) &&
-	       put(json, "ttl",
-		   registration->ttl_s ? json_integer(registration->ttl_s) : json_null()) &&
-	       (!registration->file || put(json, "file", json_string(registration->file)));
+	       codec_put(json, "port", json_integer(registration->port)) &&
+	       codec_put(json, "ports", ports_json(registration)) &&
+	       codec_put(json, "protocol",
+			 json_string(record_protocol_name(registration->protocol))) &&
+	       codec_put(json, "priority", json_integer(registration->priority)) &&
+	       codec_put(json, "weight", json_integer(registration->weight)) &&
+	       codec_put(json, "tags", tags_json(registration)) &&
+	       codec_put(json, "meta", meta_json(registration)) &&
+	       codec_put(json, "ttl",
+			 registration->ttl_s ? json_integer(registration->ttl_s) : json_null()) &&
+	       (!registration->file || codec_put(json, "file", json_string(registration->file)));
 }
 
 static bool put_lease(json_t *json, const struct instance *instance, uint64_t now_ms)
@@ -190,9 +192,10 @@ static bool put_lease(json_t *json, const struct instance *instance, uint64_t no
 	uint64_t end_ms = instance->lease_end_ms;
 
 	if (!instance->registration->lease_ms)
-		return put(json, "lease", json_null()) && put(json, "lease_left", json_null());
-	return put(json, "lease", seconds_json(instance->registration->lease_ms)) &&
-	       put(json, "lease_left", seconds_json(end_ms > now_ms ? end_ms - now_ms : 0));
+		return codec_put(json, "lease", json_null()) &&
+		       codec_put(json, "lease_left", json_null());
+	return codec_put(json, "lease", seconds_json(instance->registration->lease_ms)) &&
+	       codec_put(json, "lease_left", seconds_json(end_ms > now_ms ? end_ms - now_ms : 0));
 }
 
 bool codec_put_safe_after(json_t *json, const struct instance *instance, uint64_t now_ms,
@@ -200,17 +203,15 @@ bool codec_put_safe_after(json_t *json, const struct instance *instance, uint64_
 {
 	uint64_t left_ms = instance->safe_after_ms > now_ms ? instance->safe_after_ms - now_ms : 0;
 
-	return put(json, "safe_after", json_real((double)(wall_ms + left_ms) / 1000)) &&
-	       put(json, "safe_after_s", json_real((double)left_ms / 1000));
+	return codec_put(json, "safe_after", json_real((double)(wall_ms + left_ms) / 1000)) &&
+	       codec_put(json, "safe_after_s", json_real((double)left_ms / 1000));
 }
 
 /* Of one that is out of service, while it lies ahead. */
 static bool put_departure(json_t *json, const struct instance *instance, uint64_t now_ms,
 			  uint64_t wall_ms)
 {
-	bool is_out = instance->admin == ADMIN_DOWN || instance->admin == ADMIN_DRAIN;
-
-	return !is_out || instance->safe_after_ms <= now_ms ||
+	return !record_admin_is_out(instance->admin) || instance->safe_after_ms <= now_ms ||
 	       codec_put_safe_after(json, instance, now_ms, wall_ms);
 }
 
@@ -221,16 +222,16 @@ json_t *codec_instance_json(const struct instance *instance, uint64_t now_ms, ui
 
 	policy_explain(instance, reason, sizeof(reason));
 	if (put_registration(json, instance->registration) &&
-	    put(json, "status", json_string(health_status_name(instance->status))) &&
-	    put(json, "healthy", json_boolean(policy_is_healthy(instance))) &&
-	    put(json, "admin", json_string(record_admin_name(instance->admin))) &&
+	    codec_put(json, "status", json_string(health_status_name(instance->status))) &&
+	    codec_put(json, "healthy", json_boolean(policy_is_healthy(instance))) &&
+	    codec_put(json, "admin", json_string(record_admin_name(instance->admin))) &&
 	    put_departure(json, instance, now_ms, wall_ms) &&
-	    put(json, "reason", json_string(reason)) &&
-	    put(json, "output", optional_json(instance->output)) &&
+	    codec_put(json, "reason", json_string(reason)) &&
+	    codec_put(json, "output", optional_json(instance->output)) &&
 	    put_lease(json, instance, now_ms) &&
-	    put(json, "checks", checks_json(instance, now_ms)) &&
-	    put(json, "revision_created", json_integer((json_int_t)instance->created)) &&
-	    put(json, "revision_modified", json_integer((json_int_t)instance->modified)))
+	    codec_put(json, "checks", checks_json(instance, now_ms)) &&
+	    codec_put(json, "revision_created", json_integer((json_int_t)instance->created)) &&
+	    codec_put(json, "revision_modified", json_integer((json_int_t)instance->modified)))
 		return json;
 	json_decref(json);
 	return NULL;
@@ -279,12 +280,12 @@ json_t *codec_service_json(const struct service *service, uint64_t now_ms, uint6
 {
 	json_t *json = json_object();
 
-	if (put(json, "service", json_string(service->name)) &&
-	    put(json, "ttl", service->ttl_s ? json_integer(service->ttl_s) : json_null()) &&
-	    put(json, "answer_limit", json_integer(service->answer_limit)) &&
-	    put(json, "failure", json_string(record_failure_name(service->failure))) &&
-	    put(json, "panic_threshold", json_real((double)service->panic_ppm / 1000000)) &&
-	    put(json, "instances", instances_json(service, now_ms, wall_ms)))
+	if (codec_put(json, "service", json_string(service->name)) &&
+	    codec_put(json, "ttl", service->ttl_s ? json_integer(service->ttl_s) : json_null()) &&
+	    codec_put(json, "answer_limit", json_integer(service->answer_limit)) &&
+	    codec_put(json, "failure", json_string(record_failure_name(service->failure))) &&
+	    codec_put(json, "panic_threshold", json_real((double)service->panic_ppm / 1000000)) &&
+	    codec_put(json, "instances", instances_json(service, now_ms, wall_ms)))
 		return json;
 	json_decref(json);
 	return NULL;

@@ -341,25 +341,13 @@ static size_t print_segment(struct buf *out, const struct zone *zone,
 
 /* ---- A zone, part by part ---- */
 
-static const struct zone *find_zone(const struct catalog *catalog, const uint8_t *origin,
-				    size_t len)
-{
-	const struct zone_list *list = catalog_zones(catalog);
-
-	for (size_t i = 0; i < list->n; i++)
-		if (list->zones[i]->origin_len == len &&
-		    memcmp(list->zones[i]->origin, origin, len) == 0)
-			return list->zones[i];
-	return NULL;
-}
-
 bool dump_print_part(struct buf *out, const struct catalog *catalog, struct dump_walk *walk)
 {
 	struct catalog_position *position = &walk->position;
 	const struct zone *zone;
 
 	catalog_reader_online();
-	zone = find_zone(catalog, walk->origin, walk->len);
+	zone = catalog_zone_at(catalog, walk->origin, walk->len);
 	if (zone && position->segment == 0)
 		walk->n_records += dump_print_entry(
 			out, zone, atomic_load_explicit(&zone->apex, memory_order_acquire));

@@ -424,6 +424,11 @@ const char *record_check_kind_name(enum check_kind kind)
 	return names[kind];
 }
 
+bool record_admin_is_out(enum admin admin)
+{
+	return admin == ADMIN_DOWN || admin == ADMIN_DRAIN;
+}
+
 static const char *const admin_names[] = {
 	[ADMIN_AUTO] = "auto",
 	[ADMIN_UP] = "up",

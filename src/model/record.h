@@ -364,6 +364,9 @@ const char *record_check_kind_name(enum check_kind kind); /* "http" */
 const char *record_failure_name(enum failure failure);    /* "empty" */
 const char *record_admin_name(enum admin admin);          /* "auto" */
 
+/* Whether an operator took an instance out. */
+bool record_admin_is_out(enum admin admin);
+
 /* Understand what is printed above. false: none of that. */
 bool record_admin_parse(const char *text, enum admin *admin);
 bool record_failure_parse(const char *text, enum failure *failure);

@@ -392,9 +392,9 @@ static enum registry_result apply_admin(struct registry *registry, const struct 
 	registry_instance_note_served(registry, instance, served, now_ms);
 	registry_instance_revise(registry, EVENT_ADMIN, service, instance);
 	registry_dirty_refresh(registry, service);
-	if (registry_restore_is_out(before) && registry_restore_is_out(instance->admin))
+	if (record_admin_is_out(before) && record_admin_is_out(instance->admin))
 		return REGISTRY_UPDATED;
-	instance->is_leaving = registry_restore_is_out(instance->admin);
+	instance->is_leaving = record_admin_is_out(instance->admin);
 	instance->safe_after_ms = registry_restore_inherited_ms(registry, service);
 	registry_dirty_instance(registry, instance, INSTANCE_RENEWED);
 	registry_group_touch(registry, service, instance->registration, 0);

@@ -6,11 +6,6 @@
 #include "model/registry_instance.h"
 #include "model/stored.h"
 
-bool registry_restore_is_out(enum admin admin)
-{
-	return admin == ADMIN_DOWN || admin == ADMIN_DRAIN;
-}
-
 uint64_t registry_restore_inherited_ms(const struct registry *registry,
 				       const struct service *service)
 {
@@ -22,7 +17,7 @@ uint64_t registry_restore_inherited_ms(const struct registry *registry,
 void registry_restore_safe_after(const struct registry *registry, const struct service *service)
 {
 	for (size_t i = 0; i < service->n_instances; i++)
-		if (registry_restore_is_out(service->instances[i]->admin))
+		if (record_admin_is_out(service->instances[i]->admin))
 			service->instances[i]->safe_after_ms =
 				registry_restore_inherited_ms(registry, service);
 }
@@ -83,7 +78,7 @@ enum registry_result registry_restore_apply(struct registry *registry,
 	if (instance->registration->ttl_s)
 		instance->service->ttl_s = instance->registration->ttl_s;
 	registry->restored_ms = now_ms;
-	if (registry_restore_is_out(instance->admin))
+	if (record_admin_is_out(instance->admin))
 		instance->safe_after_ms =
 			registry_restore_inherited_ms(registry, instance->service);
 	record_registration_free(restore->registration);

@@ -21,7 +21,4 @@ uint64_t registry_restore_inherited_ms(const struct registry *registry,
 /* Those who are out of service were perhaps not yet out of use. */
 void registry_restore_safe_after(const struct registry *registry, const struct service *service);
 
-/* Whether an operator took the instance out. */
-bool registry_restore_is_out(enum admin admin);
-
 #endif
