@@ -121,6 +121,13 @@ static int transfer(const struct conf *conf, const struct conf_flags *flags)
 				: transfer_import(conf->data, flags->import_from);
 }
 
+static int refuse_configuration(const char *message)
+{
+	log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
+	last_words_say(message);
+	return EXIT_CONFIG;
+}
+
 static void log_refused(const char *message)
 {
 	log_event(LOG_ERROR, "services-refused", "error", message, NULL);
@@ -154,31 +161,24 @@ static int serve(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	event_set_log_callback(on_libevent_log);
 	raise_descriptors();
-	if (conf_load(&conf, &flags, message, sizeof(message))) {
-		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
-		last_words_say(message);
-		return EXIT_CONFIG;
-	}
+	if (conf_load(&conf, &flags, message, sizeof(message)))
+		return refuse_configuration(message);
 	if (flags.export_to || flags.import_from) {
 		status = transfer(&conf, &flags);
 		conf_fini(&conf);
 		return status;
 	}
 	if (conf.user && sandbox_check_user(conf.user, message, sizeof(message))) {
-		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
-		last_words_say(message);
 		conf_fini(&conf);
-		return EXIT_CONFIG;
+		return refuse_configuration(message);
 	}
 	zones = NULL;
 	if (!conf.tls.certificate || (tls = tls_new(&conf.tls, message, sizeof(message))))
 		zones = zones_read(&conf, message, sizeof(message));
 	if (!zones) {
-		log_event(LOG_ERROR, "configuration-refused", "error", message, NULL);
-		last_words_say(message);
 		tls_free(tls);
 		conf_fini(&conf);
-		return EXIT_CONFIG;
+		return refuse_configuration(message);
 	}
 	if (flags.check_only) {
 		zones_free(zones, conf.n_zones);
