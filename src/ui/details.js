@@ -2,7 +2,7 @@
 // details: one instance or service: what is known of it, why DNS gives it to clients or does not,
 // and, for who may, taking it out of service and putting it back.
 
-import { count, counted, duration, el, mark, percent, setStrip, setText, strip } from "./dom.js";
+import { count, counted, duration, el, mark, percent, setText, strip } from "./dom.js";
 import { stateWord, took } from "./list.js";
 import { allows, ask, change, instancePath } from "./server.js";
 import { leaseLeft } from "./store.js";

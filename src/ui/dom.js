@@ -30,7 +30,7 @@ export function el(tag, attributes = {}, ...children) {
 	return made;
 }
 
-export function svg(tag, attributes = {}, ...children) {
+function svg(tag, attributes = {}, ...children) {
 	const made = document.createElementNS(SVG, tag);
 	for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
 	made.append(...children);

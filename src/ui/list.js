@@ -203,7 +203,7 @@ export class List {
 			tops.push(top += this.size.service);
 			if (service.is_closed) continue;
 			for (const instance of instances) {
-				const key = `${service.service}/${instance.id}`;
+				const key = List.key(service.service, instance.id);
 				items.push({ kind: "instance", key, instance });
 				tops.push(top += this.size.instance);
 			}

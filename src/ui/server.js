@@ -118,16 +118,9 @@ export function instancePath(service, id) {
 
 // ---- Rights ----
 
-const EVERYTHING = { name: null, read: ["*"], register: ["*"], admin: ["*"] };
-
-// A server that does not say who we are to it will say what we may not when we try.
-export async function askAccess() {
-	try {
-		return await ask("server/access");
-	} catch (refusal) {
-		if (refusal.status === 404) return EVERYTHING;
-		throw refusal;
-	}
+// Who we are, and for which services we have which rights.
+export function askAccess() {
+	return ask("server/access");
 }
 
 export function allows(patterns, service) {
