@@ -16,12 +16,15 @@
 
 /* ---- The description ---- */
 
+/* Read once; never freed, for the program ends with its pages. */
 static json_t *load(void)
 {
+	static json_t *json;
 	json_error_t error;
-	json_t *json = json_loadb(native_openapi_text, native_openapi_text_len,
-				  JSON_REJECT_DUPLICATES, &error);
 
+	if (!json)
+		json = json_loadb(native_openapi_text, native_openapi_text_len,
+				  JSON_REJECT_DUPLICATES, &error);
 	if (!json)
 		page_fail("openapi.json:%d: %s", error.line, error.text);
 	return json;
@@ -59,41 +62,27 @@ static const json_t *resolve(const json_t *root, const json_t *value)
 	return value;
 }
 
-static const char *method_key(enum api_method method)
-{
-	switch (method) {
-	case API_GET:
-		return "get";
-	case API_POST:
-		return "post";
-	case API_PUT:
-		return "put";
-	case API_DELETE:
-		return "delete";
-	case API_HEAD:
-	case API_OTHER:
-		break;
-	}
-	page_fail("a route has a method that is none");
-}
-
 static const char *method_name(enum api_method method)
 {
 	static const char *const names[] = {
-		[API_GET] = "GET",
-		[API_POST] = "POST",
-		[API_PUT] = "PUT",
-		[API_DELETE] = "DELETE",
+		[API_GET] = "GET",       [API_POST] = "POST", [API_PUT] = "PUT",
+		[API_DELETE] = "DELETE", [API_OTHER] = NULL,
 	};
 
+	if (!names[method])
+		page_fail("a route has a method that is none");
 	return names[method];
 }
 
-/* NULL: it has none for this route. */
+/* NULL: it has none for this route. Its key is the method in lower case. */
 static const json_t *operation_of(const json_t *root, const struct api_route *route)
 {
-	return json_object_get(json_object_get(json_object_get(root, "paths"), route->path),
-			       method_key(route->method));
+	json_t *path = json_object_get(json_object_get(root, "paths"), route->path);
+
+	for (void *i = json_object_iter(path); i; i = json_object_iter_next(path, i))
+		if (strcasecmp(json_object_iter_key(i), method_name(route->method)) == 0)
+			return json_object_iter_value(i);
+	return NULL;
 }
 
 /* ---- Types ---- */
@@ -271,7 +260,6 @@ static void print_fields(struct page *page, const char *name, bool is_request)
 		print_field(root, field, required, key);
 		page_about(page, key);
 	}
-	json_decref(root);
 }
 
 void calls_fields(struct page *page, const char *schema)
@@ -390,7 +378,6 @@ void calls_list(struct page *page, const char *argument)
 	(void)argument;
 	for (size_t i = 0; i < native_n_routes; i++)
 		print_call(page, root, &native_routes[i]);
-	json_decref(root);
 }
 
 void calls_errors(struct page *page, const char *argument)
@@ -404,7 +391,6 @@ void calls_errors(struct page *page, const char *argument)
 		mdoc_text(text_of(json_object_iter_value(i), "description"));
 		page_about(page, json_object_iter_key(i));
 	}
-	json_decref(root);
 }
 
 /* ---- Checks ---- */
@@ -473,6 +459,5 @@ int calls_check(void)
 		puts("openapi.json: the version is not " PACKAGE_VERSION);
 		n_faults++;
 	}
-	json_decref(root);
 	return n_faults != 0;
 }
