@@ -13,9 +13,7 @@ import subprocess
 import harness
 from harness import expect, expect_equal, wait_for
 
-BESIDE = os.path.dirname(os.path.abspath(harness.ROSTERD))
-ROSTERCTL = os.environ.get("ROSTERCTL", os.path.join(BESIDE, "rosterctl"))
-STEADY = os.path.join(BESIDE, "tests/daemon/steady")
+STEADY = os.path.join(harness.BUILD, "tests/daemon/steady")
 QUERY_RATE = "500"
 NAME = "payment.service.local"
 SERVICES, EACH = 400, 25  # a zone of some megabytes: more than sockets hold
@@ -54,14 +52,14 @@ class Server(harness.Daemon):
     def ctl(self, *words, status=0):
         """Standard output and error of rosterctl, which must end so."""
         done = subprocess.run(
-            [ROSTERCTL, *words], capture_output=True, text=True, timeout=100, check=False,
+            [harness.ROSTERCTL, *words], capture_output=True, text=True, timeout=100, check=False,
             stdin=subprocess.DEVNULL, env=self.environment())
         expect_equal(done.returncode, status, f"{words}: {done.stdout} {done.stderr}")
         return done.stdout, done.stderr
 
     def start_on_terminal(self, *words):
         """rosterctl with a terminal for both of its outputs; what that gets comes by a pipe."""
-        return harness.spawn("script", "-qefc", shlex.join([os.path.abspath(ROSTERCTL), *words]),
+        return harness.spawn("script", "-qefc", shlex.join([os.path.abspath(harness.ROSTERCTL), *words]),
                              "/dev/null", stdout=subprocess.PIPE, text=True, env=self.environment())
 
     def environment(self):
@@ -230,7 +228,7 @@ def authorization():
 
 
 def begin_zone(server):
-    """A client that reads the beginning of the zone and no more for now."""
+    """A client that reads the beginning of the zone and no more."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.settimeout(30)

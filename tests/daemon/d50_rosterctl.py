@@ -15,9 +15,6 @@ import time
 import harness
 from harness import expect, expect_equal, wait_for
 
-ROSTERCTL = os.environ.get("ROSTERCTL",
-                           os.path.join(os.path.dirname(os.path.abspath(harness.ROSTERD)),
-                                        "rosterctl"))
 HOSTILE = "a\x1b[31mb\u202ec\x07"
 
 
@@ -34,7 +31,7 @@ class Tool:
 
     def run(self, *words, status=0, text=None, **more):
         """Standard output and error of one run that must end so."""
-        done = subprocess.run([ROSTERCTL, *words], input=text, capture_output=True, text=True,
+        done = subprocess.run([harness.ROSTERCTL, *words], input=text, capture_output=True, text=True,
                               timeout=30, check=False, env=self.environment(**more))
         expect_equal(done.returncode, status, f"{words}: {done.stdout} {done.stderr}")
         return done.stdout, done.stderr
@@ -43,7 +40,7 @@ class Tool:
         return json.loads(self.run(*words, "--json", **more)[0])
 
     def start(self, *words):
-        return harness.spawn(ROSTERCTL, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        return harness.spawn(harness.ROSTERCTL, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True, env=self.environment())
 
 
@@ -327,7 +324,7 @@ def run_on_terminal(tool, *words, text=None, interrupt=None, status=0):
     """Standard output and what a terminal got on standard error; an interrupt as soon as it has
     got that."""
     ours, terminal = pty.openpty()
-    process = subprocess.Popen([ROSTERCTL, *words], stdin=subprocess.PIPE, stderr=terminal,
+    process = subprocess.Popen([harness.ROSTERCTL, *words], stdin=subprocess.PIPE, stderr=terminal,
                                stdout=subprocess.PIPE, text=True, env=tool.environment())
     harness.helpers.append(process)
     os.close(terminal)
@@ -526,7 +523,7 @@ def check_usage(tool):
     expect("--no-wait" in out and "--weight" not in out, out)
     tool.run("--version")
     with open("/dev/full", "w", encoding="ascii") as full:
-        done = subprocess.run([ROSTERCTL, "--help"], stdout=full, stderr=subprocess.PIPE,
+        done = subprocess.run([harness.ROSTERCTL, "--help"], stdout=full, stderr=subprocess.PIPE,
                               timeout=30, check=False)
     expect_equal(done.returncode, 5, "a disk that is full")
 
@@ -535,7 +532,7 @@ def complete(tool, *words):
     """What bash offers at the end of these words."""
     script = ('eval "$("$0" completion bash)"; COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); '
               '_rosterctl; printf "%s\\n" "${COMPREPLY[@]}"')
-    done = subprocess.run(["bash", "-c", script, ROSTERCTL, "rosterctl", *words],
+    done = subprocess.run(["bash", "-c", script, harness.ROSTERCTL, "rosterctl", *words],
                           capture_output=True, text=True, timeout=30, check=False, cwd=tool.home,
                           env=tool.environment())
     expect_equal(done.stderr, "", f"completion of {words}")

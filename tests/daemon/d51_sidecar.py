@@ -9,9 +9,6 @@ import sys
 import harness
 from harness import expect, expect_equal, wait_for
 
-ROSTERCTL = os.environ.get("ROSTERCTL",
-                           os.path.join(os.path.dirname(os.path.abspath(harness.ROSTERD)),
-                                        "rosterctl"))
 
 # Listens when it is told to by a file, notes the signals that it gets, ends with 3 on SIGTERM.
 PROGRAM = """
@@ -51,7 +48,7 @@ class Sidecar:
         self.log_path = os.path.join(self.folder, "log")
         with open(self.log_path, "wb") as log:
             self.process = harness.spawn(
-                ROSTERCTL, "run", "--name", "web", "--port", str(self.port), "--lease", lease,
+                harness.ROSTERCTL, "run", "--name", "web", "--port", str(self.port), "--lease", lease,
                 *options, "--", *(command or (sys.executable, "-c", PROGRAM, str(self.port),
                                               self.folder)),
                 stderr=log, env={**os.environ, "HOME": self.folder, "ROSTERD_TOKEN": "ours",
@@ -237,7 +234,7 @@ def check_own_connection():
     script = ("ip link set lo up && echo 40000 40000 >/proc/sys/net/ipv4/ip_local_port_range && "
               "exec \"$0\" run --http 127.0.0.1:1 --name web --port 40000 --ip 127.0.0.1 -- "
               "sh -c \"$1\"")
-    done = subprocess.run(["unshare", "-n", "sh", "-c", script, ROSTERCTL, PATIENT],
+    done = subprocess.run(["unshare", "-n", "sh", "-c", script, harness.ROSTERCTL, PATIENT],
                           capture_output=True, text=True, timeout=60, check=False)
     expect_equal((done.returncode, done.stderr), (0, ""), "nobody listens, so nothing is registered")
 

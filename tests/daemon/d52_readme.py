@@ -16,7 +16,6 @@ import harness
 from harness import expect, expect_equal, wait_for
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-BUILD = os.path.dirname(os.path.abspath(harness.ROSTERD))
 END_OF_OUTPUT = "--end of output"
 LIMIT_S = 30  # until a command says what README says
 
@@ -138,7 +137,7 @@ def main():
     config = config.replace("../../build/rosterd-data", os.path.join(folder, "data"))
     config = config.replace("../../zones", os.path.join(TOP, "zones"))
     daemon = harness.Daemon(folder=folder, config=config, dns_port=8600, http_port=8500)
-    shell = Shell({"build/": BUILD + "/", "/tmp/demo": os.path.join(folder, "demo")})
+    shell = Shell({"build/": harness.BUILD + "/", "/tmp/demo": os.path.join(folder, "demo")})
     follow(shell, "A minute")
     page = open_page()
     follow(shell, "Your own service")

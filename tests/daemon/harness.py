@@ -24,6 +24,8 @@ import time
 import traceback
 
 ROSTERD = os.environ.get("ROSTERD", "./rosterd")
+BUILD = os.path.dirname(os.path.abspath(ROSTERD))
+ROSTERCTL = os.environ.get("ROSTERCTL", os.path.join(BUILD, "rosterctl"))
 WHOLE_TEST_S = 120
 START_S = 20
 STOP_S = 20

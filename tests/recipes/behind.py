@@ -13,9 +13,6 @@ sys.path.insert(0, os.path.join(TOP, "tests", "daemon"))
 
 import harness  # pylint: disable=wrong-import-position
 
-ROSTERCTL = os.environ.get("ROSTERCTL",
-                           os.path.join(os.path.dirname(os.path.abspath(harness.ROSTERD)),
-                                        "rosterctl"))
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 SETTLE_S = 20  # for whatever takes a second or two where nobody else is busy
 

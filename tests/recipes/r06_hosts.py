@@ -3,7 +3,6 @@
 side by side, and then without the file's lines."""
 
 import json
-import os
 import sys
 
 import through  # first: it finds the harness
@@ -11,7 +10,6 @@ import harness
 from harness import expect, expect_equal, run
 
 HOSTS2ROSTERD = through.recipe("hosts", "hosts2rosterd")
-ROSTERCTL = os.environ.get("ROSTERCTL", os.path.join(os.path.dirname(harness.ROSTERD), "rosterctl"))
 PORTS = ["--port", "payment=8080", "--port", "six=80"]
 
 # The lines of a file that has grown.
@@ -77,7 +75,7 @@ def register(daemon):
     expect_equal(json.loads(text),
                  [{"name": "payment", "ip": f"10.0.{i}.1", "port": 8080} for i in (1, 2)] +
                  [{"name": "six", "ip": "fd00:db8::6", "port": 80}], "registrations")
-    done = through.run(ROSTERCTL, "--http", f"127.0.0.1:{daemon.http_port}", "register", "-",
+    done = through.run(harness.ROSTERCTL, "--http", f"127.0.0.1:{daemon.http_port}", "register", "-",
                        input=text)
     expect_equal(done.returncode, 0, f"rosterctl register: {done.stdout}{done.stderr}")
 

@@ -89,7 +89,7 @@ class Fleet:
 
     def roll(self, *names, limit_s=60):
         """The recipe, with the commands in PATH that its reader would have there."""
-        path = f"{os.path.dirname(behind.ROSTERCTL)}:{behind.PATH}"
+        path = f"{os.path.dirname(harness.ROSTERCTL)}:{behind.PATH}"
         return subprocess.run(
             [behind.recipe("deploy", "rolling-restart"), SERVICE, self.command, *names],
             capture_output=True, text=True, timeout=100, check=False,

@@ -149,6 +149,15 @@ class Resolver:
         self.process.wait(harness.STOP_S)
 
 
+def check_needed(resolver, line, knows=lambda: ask("localhost", "A").status == "NOERROR"):
+    """A resolver whose configuration lacks that line of the recipe answers others, but not for
+    the zone; it is ended."""
+    wait_for(knows, 20, "the resolver answers")
+    reply = ask(PAYMENT, "A")
+    expect(not reply.answer, f"without {line} there is no answer\n{reply.text}")
+    resolver.stop()
+
+
 def check_forwarding():
     """Every kind of answer, as people ask for them: with private addresses, more than UDP holds,
     and with the questions first that might lead a resolver to look for the zone elsewhere."""
