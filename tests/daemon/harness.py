@@ -70,11 +70,29 @@ def wait_for(condition, limit_s, about, every_s=0.02):
         pauses.wait(every_s)
 
 
+reservations = []  # sockets that stand for ports, until this process ends
+
+
+def reserve(port):
+    """Whether the port is now this test's, among all tests on this network: several run at a time,
+    and a server that one of them stops and starts again must find its port free."""
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        holder.bind(f"\0rosterd-test-port-{port}")
+    except OSError:
+        holder.close()
+        return False
+    reservations.append(holder)
+    return True
+
+
 def free_port():
-    """A port that is free for TCP and UDP right now, and that no client gets by chance: below the
-    range that the kernel picks from."""
+    """A port that is free for TCP and UDP, that no other test gets while this one runs, and no
+    client by chance: below the range that the kernel picks from."""
     for _ in range(200):
         port = random.randrange(10240, 32768)
+        if not reserve(port):
+            continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
                 socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             try:
@@ -82,7 +100,7 @@ def free_port():
                 udp.bind(("0.0.0.0", port))
                 return port
             except OSError:
-                continue
+                pass
     raise Failure("no free port")
 
 
