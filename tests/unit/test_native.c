@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "../lib/exchange.h"
 #include "api/native.h"
 
 #include "api/native_write.h"
@@ -106,16 +107,9 @@ static void set_up(void)
 	ck_assert(record_address_parse("127.0.0.1", &caller, &reason));
 }
 
-static void forget_reply(void)
-{
-	json_decref(json);
-	json = NULL;
-	api_reply_fini(&reply);
-}
-
 static void tear_down(void)
 {
-	forget_reply();
+	exchange_end(&reply, &json);
 	registry_free(api.registry);
 	catalog_free(catalog);
 }
@@ -132,15 +126,7 @@ static int ask(enum api_method method, const char *path, const char *query, cons
 		.caller = &caller,
 	};
 
-	forget_reply();
-	api_handle(&api, native_routes, native_n_routes, &request, T0_MS, &reply);
-	waited = reply.write != NULL;
-	if (waited) {
-		struct api_write *const write = reply.write;
-		native_write_finish(&api, write, T0_MS, &reply);
-		native_write_free(write);
-	}
-	json = json_loadb(reply.body ? reply.body : "", reply.body_len, 0, NULL);
+	waited = exchange(&api, &request, T0_MS, &reply, &json);
 	return reply.status;
 }
 

@@ -3,9 +3,9 @@
  * Who may take which route: the whole table of routes with no token, a wrong one and one for other
  * services, none of which changes anything or is told anything.
  */
+#include "../lib/exchange.h"
 #include "../lib/world.h"
 #include "api/native.h"
-#include "api/native_write.h"
 #include "model/events.h"
 
 #include <check.h>
@@ -158,16 +158,9 @@ static void set_up(void)
 	};
 }
 
-static void forget_reply(void)
-{
-	json_decref(json);
-	json = NULL;
-	api_reply_fini(&reply);
-}
-
 static void tear_down(void)
 {
-	forget_reply();
+	exchange_end(&reply, &json);
 	access_fini(&known);
 	events_free(events);
 	world_fini(&world);
@@ -177,18 +170,10 @@ static int send_request(struct api_request *request)
 {
 	const struct address caller = { .has_v4 = true, .v4 = { 192, 0, 2, 1 } };
 
-	forget_reply();
 	request->caller = &caller;
 	request->body_len = request->body ? strlen(request->body) : 0;
-	api_handle(&api, native_routes, native_n_routes, request, world.now_ms, &reply);
-	if (reply.write) {
-		struct api_write *const write = reply.write;
-
-		native_write_finish(&api, write, world.now_ms, &reply);
-		native_write_free(write);
-	}
+	exchange(&api, request, world.now_ms, &reply, &json);
 	is_poll = reply.watch.wait != API_WAIT_NONE;
-	json = json_loadb(reply.body ? reply.body : "", reply.body_len, 0, NULL);
 	return reply.status;
 }
 

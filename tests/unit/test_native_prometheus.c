@@ -3,8 +3,8 @@
  * GET /registry/prometheus: what http_sd of Prometheus takes, whatever was registered. That it
  * does take it is the business of tests/daemon/d41_prometheus.py.
  */
+#include "../lib/exchange.h"
 #include "../lib/world.h"
-#include "api/native.h"
 
 #include <check.h>
 #include <jansson.h>
@@ -34,16 +34,9 @@ static void set_up(void)
 	add("{\"name\":\"other\",\"id\":\"six\",\"ip\":\"2001:db8::2\",\"port\":81}");
 }
 
-static void forget_reply(void)
-{
-	json_decref(json);
-	json = NULL;
-	api_reply_fini(&reply);
-}
-
 static void tear_down(void)
 {
-	forget_reply();
+	exchange_end(&reply, &json);
 	world_fini(&world);
 }
 
@@ -51,9 +44,7 @@ static int get(const char *path, const char *query)
 {
 	const struct api_request request = { .method = API_GET, .path = path, .query = query };
 
-	forget_reply();
-	api_handle(&api, native_routes, native_n_routes, &request, world.now_ms, &reply);
-	json = json_loadb(reply.body, reply.body_len, JSON_REJECT_DUPLICATES, NULL);
+	exchange(&api, &request, world.now_ms, &reply, &json);
 	ck_assert_ptr_nonnull(json);
 	ck_assert_str_eq(reply.content_type, "application/json");
 	return reply.status;

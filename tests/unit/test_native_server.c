@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the server says of itself, and what became of what it was told to do. */
+#include "../lib/exchange.h"
 #include "../lib/world.h"
-#include "api/native.h"
 
 #include <check.h>
 #include <jansson.h>
@@ -78,16 +78,9 @@ static void set_up(void)
 	};
 }
 
-static void forget_reply(void)
-{
-	json_decref(json);
-	json = NULL;
-	api_reply_fini(&reply);
-}
-
 static void tear_down(void)
 {
-	forget_reply();
+	exchange_end(&reply, &json);
 	world_fini(&world);
 }
 
@@ -100,9 +93,7 @@ static int ask(enum api_method method, const char *path)
 		.identity = team.identity,
 	};
 
-	forget_reply();
-	api_handle(&api, native_routes, native_n_routes, &request, world.now_ms, &reply);
-	json = json_loadb(reply.body ? reply.body : "", reply.body_len, 0, NULL);
+	exchange(&api, &request, world.now_ms, &reply, &json);
 	return reply.status;
 }
 

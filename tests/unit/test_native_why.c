@@ -3,8 +3,8 @@
  * GET /registry/why: for each name and type, those that it says are served are those that DNS
  * names, and the others have a reason.
  */
+#include "../lib/exchange.h"
 #include "../lib/world.h"
-#include "api/native.h"
 
 #include <check.h>
 #include <jansson.h>
@@ -77,16 +77,9 @@ static void set_up(void)
 	add("{\"name\":\"other\",\"id\":\"x\",\"ip\":\"10.0.1.1\",\"port\":80}");
 }
 
-static void forget_reply(void)
-{
-	json_decref(json);
-	json = NULL;
-	api_reply_fini(&reply);
-}
-
 static void tear_down(void)
 {
-	forget_reply();
+	exchange_end(&reply, &json);
 	world_fini(&world);
 }
 
@@ -98,9 +91,7 @@ static int why(const char *query)
 		.query = query,
 	};
 
-	forget_reply();
-	api_handle(&api, native_routes, native_n_routes, &request, world.now_ms, &reply);
-	json = json_loadb(reply.body, reply.body_len, 0, NULL);
+	exchange(&api, &request, world.now_ms, &reply, &json);
 	ck_assert_ptr_nonnull(json);
 	return reply.status;
 }
