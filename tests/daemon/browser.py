@@ -82,7 +82,7 @@ class Browser:
         """What a JavaScript function with this body returns."""
         return self.post(f"{self.session}/execute/sync", script=script, args=list(arguments))
 
-    def wait(self, script, *arguments, limit_s=10):
+    def wait(self, script, *arguments, limit_s=30):
         """The first true value of such a function."""
         return wait_for(lambda: self.run(script, *arguments), limit_s, script, every_s=0.03)
 
