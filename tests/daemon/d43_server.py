@@ -272,7 +272,7 @@ def check_readers(server):
     for client in clients[1:]:
         client.close()
     expect(read_rest(clients[0]).endswith(b" records\n\r\n0\r\n\r\n"), "the whole zone")
-    wait_for(lambda: count_threads(server) == before, 10, "the threads are gone")
+    wait_for(lambda: count_threads(server) <= before, 10, "the threads are gone")
     expect_equal(server.http("GET", "/server/zones/service.local")[0], 200, "there is room again")
 
 
@@ -287,11 +287,16 @@ def check_watch(server):
     wait_for(lambda: watchers(server) == 1, 10, "it watches")
     server.write(config() + harness.access({"name": "new", "token": "token-of-new"})[8:])
     server.ctl("reload")
-    wait_for(lambda: watchers(server) == 0, 10, "it is cut off")
+    # How long it is away is its own affair; what it says is not lost.
+    said = ""
+    while "trying again" not in said:
+        said += (more := watch.stdout.read(1))
+        expect(more, f"it has ended: {said!r}")
     wait_for(lambda: watchers(server) == 1, 10, "it has come again")
     server.register(name="web", ip="10.0.0.2", port=80)
-    out, _ = watch.communicate(timeout=20)
-    expect("trying again" in out and "registered  web" in out.rpartition("\033[K")[2], repr(out))
+    said += watch.stdout.read()
+    watch.wait(20)
+    expect("registered  web" in said.rpartition("\033[K")[2], repr(said))
     server.write(config())
     server.ctl("reload")
 
