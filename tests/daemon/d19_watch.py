@@ -122,9 +122,9 @@ def check_kinds(daemon):
     daemon.http("POST", "/registry/heartbeat", {"service": "kinds", "status": "critical"})
     daemon.http("PUT", "/registry/services/kinds/policy", {"ttl": 7})
     daemon.http("PUT", "/registry/services/kinds/instances/i/admin", {"state": "drain"})
-    daemon.register(name="kinds", id="j", ip="10.0.0.2", port=80, lease="1s")
+    daemon.register(name="kinds", id="j", ip="10.0.0.2", port=80, lease="3s")
     daemon.http("DELETE", "/registry/services/kinds/instances/i")
-    wait_for(lambda: "event: expired" in text(), 10, "the lease ends")
+    wait_for(lambda: "event: expired" in text(), 20, "the lease ends")
     kinds = [line[7:] for line in text().split("\n") if line.startswith("event: ")]
     expect_equal(kinds, ["registered", "status", "policy", "admin", "registered", "deregistered",
                          "expired"], "the kinds")

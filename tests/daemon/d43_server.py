@@ -367,7 +367,7 @@ def check_hanging(server):
     """A new program that does nothing: it is told so, and is not waited for longer than is said."""
     pid = server.pid
     server.put_program(text=SLEEPER)
-    _, err = server.ctl("replace", "--timeout", "1s", status=1)
+    _, err = server.ctl("replace", "--timeout", "3s", status=1)
     expect("does not serve here yet" in err, err)
     status, reply = server.http("POST", "/server/replace")
     expect_equal((status, reply["error"]["message"]), (409, "one runs already"), reply)
