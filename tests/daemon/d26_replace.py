@@ -270,7 +270,7 @@ def check_checks(daemon):
     server = harness.spawn_http_server("127.0.0.1", port)
     daemon.register(name="checked", ip="127.0.0.1", port=port, checks=[
         {"kind": "http", "path": "/health", "interval": "100ms", "timeout": "100ms"}])
-    daemon.wait_addresses(name, ["127.0.0.1"], 10)
+    daemon.wait_addresses(name, ["127.0.0.1"], 40)
     old = daemon.process
     harness.end(fake(daemon, *UNTIL_YOURS)[0])
     expect_well(daemon, old, "checks stood still")
@@ -279,7 +279,7 @@ def check_checks(daemon):
     replace(daemon)
     expect_equal(daemon.addresses(name), [], "the last known status")
     harness.spawn_http_server("127.0.0.1", port)
-    daemon.wait_addresses(name, ["127.0.0.1"], 10)
+    daemon.wait_addresses(name, ["127.0.0.1"], 40)
     daemon.http("POST", "/registry/deregister", {"service": "checked", "id": f"127-0-0-1-{port}"})
 
 

@@ -74,7 +74,7 @@ def check_descriptors():
     web = harness.free_port()
     harness.spawn_http_server("127.0.0.1", web)
     daemon.register(name="web", id="x", ip="127.0.0.1", port=web,
-                    checks=[{"kind": "http", "path": "/health", "interval": "0.1s"}])
+                    checks=[{"kind": "http", "path": "/health", "interval": 1, "timeout": 1}])
     passed, failed, not_run = ('rosterd_checks_total{result="pass"}',
                                'rosterd_checks_total{result="fail"}',
                                "rosterd_checks_not_run_total")
@@ -87,6 +87,7 @@ def check_descriptors():
         asked, written = running.asker.asked, running.acknowledged()
         wait_for(lambda: running.asker.asked > asked + 200, FAULT_S, "UDP goes on")
         wait_for(lambda: running.acknowledged() > written + 50, FAULT_S, "writes go on")
+        wait_for(lambda: "event=check-not-run" in daemon.log(), FAULT_S, "a check does not run")
         running.stop()
         check_idle(daemon)
         expect_equal(daemon.addresses("web.service.local"), ["127.0.0.1"], "what is checked")

@@ -123,7 +123,7 @@ def main():
                        ("checked", {"checks": [{"kind": "ttl", "ttl": "1h",
                                                 "initial": "passing"}]}),
                        ("probed", {"checks": [{"kind": "http", "path": "/health",
-                                               "interval": "0.2s"}]})):
+                                               "interval": 1, "timeout": 1}]})):
         daemon.register(name=name, id="i", ip="127.0.0.1", port=web, **more)
     wait_for(lambda: daemon.addresses("probed.service.local"), LIMIT_S, "a check passes")
     running = load.Load(daemon)
