@@ -145,7 +145,7 @@ def check_sealed():
                             config=configuration(folder))
     check_status(daemon, True)
     use_everything(daemon, targets)
-    expect(harness.dig(53, "http.service.local", "A", server=privileged).answer,
+    expect(harness.dig(53, "ns.service.local", "A", server=privileged).answer,
            "a port for root alone is open")
     signal_and_wait(daemon, signal.SIGHUP, "reloaded")
     signal_and_wait(daemon, signal.SIGUSR1, "dumped")
