@@ -36,6 +36,16 @@ def library():
     raise harness.Skip("libfaketime is not installed, or rosterd does not start with it")
 
 
+def clean_up_behind(process):
+    """What libfaketime leaves of one that was killed: another one with the same id, some day, would
+    not start."""
+    def clean_up():
+        for path in glob.glob(f"/dev/shm/*faketime_s[eh]m_{process.pid}"):
+            os.unlink(path)
+
+    harness.cleanups.append(clean_up)
+
+
 class Clock:
     """A file with how much the server's wall clock is ahead."""
 
@@ -117,6 +127,7 @@ def main():
     harness.need("dig")
     clock = Clock()
     daemon = harness.Daemon(prefix=clock.prefix())
+    clean_up_behind(daemon.process)
     web = harness.free_port()
     harness.spawn_http_server("127.0.0.1", web)
     for name, more in (("leased", {"lease": 3600}), ("drained", {}),
