@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(TOP, "tests", "daemon"))
 import harness  # pylint: disable=wrong-import-position
 
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
-SETTLE_S = 20  # for whatever takes a second or two where nobody else is busy
+SETTLE_S = 40  # for whatever takes a second or two where nobody else is busy
 
 
 def recipe(*path):
@@ -39,6 +39,7 @@ metrics = b'instance_info{name="%s"} 1\\n' % name.strip()
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    wbufsize = -1  # head and body leave at once: who is killed has answered, or not
     def do_GET(self):
         text = metrics if self.path == "/metrics" else name
         if self.path == "/slow":
@@ -119,8 +120,9 @@ class Load(threading.Thread):
         harness.wait_for(lambda: name in self.names[seen:], SETTLE_S, f"a reply from {name}")
 
     def wait_more(self, count):
-        """The names of the next so many replies."""
-        seen = len(self.names)
+        """The names of the next so many replies to what is asked from now on: one request may be
+        under way."""
+        seen = len(self.names) + 1
         harness.wait_for(lambda: len(self.names) >= seen + count or self.failures, SETTLE_S * 2,
                          f"{count} more requests")
         self.check()

@@ -45,7 +45,7 @@ def lookup(compiler, name):
     return done.stdout.split()
 
 
-def resolv_conf(*nameservers, options="timeout:2 attempts:1", search=""):
+def resolv_conf(*nameservers, options="timeout:20 attempts:1", search=""):
     lines = [f"nameserver {address}" for address in nameservers]
     lines += [f"options {options}"] if options else []
     lines += [f"search {search}"] if search else []

@@ -22,7 +22,7 @@ class Prometheus:
         harness.spawn(*prefix, "prometheus", f"--config.file={config}",
                       f"--storage.tsdb.path={folder}/data",
                       f"--web.listen-address=127.0.0.1:{self.port}")
-        harness.wait_for(self.is_ready, harness.START_S, "prometheus is ready")
+        harness.wait_for(self.is_ready, behind.SETTLE_S, "prometheus is ready")
 
     def is_ready(self):
         try:
