@@ -16,7 +16,7 @@
 
 enum {
 	REVISION = 10,
-	WAIT_MS = 10000,
+	WAIT_MS = 50000,
 	REPLIES = 16,
 };
 

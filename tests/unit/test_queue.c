@@ -10,7 +10,7 @@
 enum {
 	SENDERS = 4,
 	MESSAGES = 5000,
-	WAIT_MS = 10000,
+	WAIT_MS = 50000,
 };
 
 struct message {
