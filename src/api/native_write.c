@@ -136,13 +136,9 @@ static void reply_array(const struct api *api, struct api_write *write, struct a
 		if (json_array_append_new(results, said))
 			ok = false;
 	}
-	ok = json_object_set_new(json, "results", results) == 0 && ok &&
+	ok = codec_put(json, "results", results) && ok &&
 	     codec_put(json, "revision", api_revision_json(api));
-	if (!ok) {
-		json_decref(json);
-		json = NULL;
-	}
-	api_reply_json(reply, array_status(write), json);
+	api_reply_if(reply, array_status(write), json, ok);
 }
 
 static void reply_one(const struct api *api, struct api_write *write, struct api_reply *reply)
@@ -152,11 +148,7 @@ static void reply_one(const struct api *api, struct api_write *write, struct api
 
 	if (status < 300 && !codec_put(said, "revision", api_revision_json(api)))
 		status = 503;
-	if (status == 503 && !json_object_get(said, "error")) {
-		json_decref(said);
-		said = NULL;
-	}
-	api_reply_json(reply, status, said);
+	api_reply_if(reply, status, said, status != 503 || json_object_get(said, "error"));
 }
 
 static void count_refusal(struct counters *counters, int status)

@@ -240,12 +240,9 @@ void watch_reply_poll(struct api_reply *reply, const struct events *events,
 	}
 	if (n && n < LIMIT_WATCH_EVENTS)
 		index = revision;
-	if (!codec_put(json, "events", array) ||
-	    !codec_put(json, "index", json_integer((json_int_t)index))) {
-		json_decref(json);
-		json = NULL;
-	}
-	api_reply_json(reply, 200, json);
+	api_reply_if(reply, 200, json,
+		     codec_put(json, "events", array) &&
+			     codec_put(json, "index", json_integer((json_int_t)index)));
 }
 
 void watch_reply_gone(struct api_reply *reply, struct counters *counters)

@@ -143,6 +143,12 @@ static const struct group *find_all(const struct service *service)
 	return NULL;
 }
 
+/* Whether a group is looked at: a protocol may be all of its service, or no longer. */
+static bool is_due(const struct group *group, bool with_all)
+{
+	return group->dirty || (with_all && group->kind == GROUP_PROTOCOL);
+}
+
 /*
  * The dirty groups; with the service itself go its protocols, whose sets are shared with it: right
  * behind it, while the set has its members.
@@ -157,13 +163,12 @@ static void compile_groups(struct compile *compile, const struct compile_zone *z
 	if (with_all)
 		entry = compile_group(compile, zone, all, NULL, stable_until_ms);
 	for (size_t i = 0; i < service->n_groups; i++)
-		if (is_whole(service->groups[i]) && (service->groups[i]->dirty || with_all))
+		if (is_whole(service->groups[i]) && is_due(service->groups[i], with_all))
 			compile_group(compile, zone, service->groups[i], entry, stable_until_ms);
 	for (size_t i = 0; i < service->n_groups; i++) {
 		const struct group *group = service->groups[i];
 
-		if (group != all && !is_whole(group) &&
-		    (group->dirty || (with_all && group->kind == GROUP_PROTOCOL)))
+		if (group != all && !is_whole(group) && is_due(group, with_all))
 			compile_group(compile, zone, group, NULL, stable_until_ms);
 	}
 }
@@ -262,7 +267,6 @@ static void tell_policy(struct compile *compile, struct group *group)
 		       log_fmt("%zu", tally.n_eligible), NULL);
 }
 
-/* The groups that compile_groups() looks at: a protocol may be all of its service, or no longer. */
 static void tell_policies(struct compile *compile, const struct service *service)
 {
 	const struct group *all = find_all(service);
@@ -271,7 +275,7 @@ static void tell_policies(struct compile *compile, const struct service *service
 	for (size_t i = 0; i < service->n_groups; i++) {
 		struct group *group = service->groups[i];
 
-		if (group->dirty || (with_all && group->kind == GROUP_PROTOCOL))
+		if (is_due(group, with_all))
 			tell_policy(compile, group);
 	}
 }
